@@ -1,0 +1,81 @@
+"""Byte-pair encoding with subword-nmt: learn jointly over several files, apply over all cores.
+
+    python bpe.py learn --merges 10000 --workers 8 --codes CODES INPUT...
+    python bpe.py apply --codes CODES --workers 8 INPUT OUTPUT
+"""
+
+import argparse
+import io
+from collections import Counter
+
+from files import RecipeError, atomic, chunks, read_lines, run_tool, spread, workers_for
+from subword_nmt.apply_bpe import BPE
+from subword_nmt.learn_bpe import learn_bpe
+
+_bpe: list[BPE] = []
+
+
+def nothing() -> None:
+    """Set-up of a process that needs none."""
+
+
+def count_words(lines: list[str]) -> Counter:
+    """Word frequencies of some lines."""
+    return Counter(word for line in lines for word in line.split(" ") if word)
+
+
+def learn(inputs: list[str], codes: str, merges: int, workers: int) -> None:
+    """Learn ``merges`` merge operations on the concatenation of ``inputs``, written to ``codes``."""
+    words: Counter = Counter()
+    for path in inputs:
+        for counts in spread(count_words, chunks(read_lines(path)), workers_for(path, workers), nothing, ()):
+            words.update(counts)
+    if not words:
+        raise RecipeError(f"no words to learn BPE from in {', '.join(inputs)}")
+    # Ties between equally frequent pairs are broken by the order of words: sorted, the result repeats.
+    listing = io.StringIO("".join(f"{word} {count}\n" for word, count in sorted(words.items())))
+    with atomic(codes) as (out,):
+        learn_bpe(listing, out, merges, is_dict=True)
+
+
+def setup(codes: str) -> None:
+    """Load the merge operations in one process."""
+    with open(codes, encoding="utf-8") as handle:
+        _bpe[:] = [BPE(handle)]
+
+
+def segment(lines: list[str]) -> list[str]:
+    """Apply BPE to some lines."""
+    return [_bpe[0].process_line(line) for line in lines]
+
+
+def apply(codes: str, source: str, target: str, workers: int) -> None:
+    """Write ``source`` segmented by ``codes`` to ``target``."""
+    with atomic(target) as (out,):
+        pieces = chunks(read_lines(source))
+        for lines in spread(segment, pieces, workers_for(source, workers), setup, (codes,)):
+            out.writelines(line + "\n" for line in lines)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    learning = commands.add_parser("learn")
+    learning.add_argument("--merges", type=int, required=True)
+    learning.add_argument("inputs", nargs="+")
+    applying = commands.add_parser("apply")
+    applying.add_argument("input")
+    applying.add_argument("output")
+    for command in (learning, applying):
+        command.add_argument("--codes", required=True)
+        command.add_argument("--workers", type=int, default=1)
+    args = parser.parse_args()
+    if args.command == "learn":
+        learn(args.inputs, args.codes, args.merges, args.workers)
+    else:
+        apply(args.codes, args.input, args.output, args.workers)
+
+
+if __name__ == "__main__":
+    run_tool(main)

@@ -1,0 +1,139 @@
+# shellcheck shell=bash
+# Messages, commands, locks, settings: what the stages stand on.
+
+die() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+# A line on the screen and, in a stage that has one, in its log.
+say() {
+    printf '%s\n' "$*"
+    [[ -z $LOG ]] || printf '%s\n' "$*" >>"$LOG"
+}
+
+contains() {
+    local wanted=$1 item
+    shift
+    for item; do [[ $item != "$wanted" ]] || return 0; done
+    return 1
+}
+
+cpu_count() { getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1; }
+
+# Words as one could type them.
+quoted() {
+    local text
+    printf -v text ' %q' "$@"
+    printf '%s' "${text:1}"
+}
+
+# Print a command, then run it with its output on the screen and in the log. Prints only under --dry-run.
+run() {
+    say "+ $(quoted "$@")"
+    ((!DRY_RUN)) || return 0
+    if [[ -n $LOG ]]; then "$@" 2>&1 | tee -a "$LOG"; else "$@"; fi
+}
+
+# run_to FILE COMMAND…: the same with standard output in FILE, which appears only when the command has succeeded.
+run_to() {
+    local file=$1
+    shift
+    say "+ $(quoted "$@") > $(quoted "$file")"
+    ((!DRY_RUN)) || return 0
+    "$@" >"$file.tmp"
+    mv -f "$file.tmp" "$file"
+}
+
+# step FILE… -- COMMAND…: run a command that makes these files, unless all are there. The command itself must write to
+# temporary names and rename.
+step() {
+    local missing=0
+    while [[ $1 != -- ]]; do
+        [[ -e $1 ]] || missing=1
+        shift
+    done
+    shift
+    ((!missing)) || run "$@"
+}
+
+open_log() {
+    say "== $1"
+    ((DRY_RUN)) || {
+        make_folder "$LOGS"
+        LOG=$LOGS/$1.log
+        printf '\n== %s %s %s\n' "$1" "$(date '+%Y-%m-%d %H:%M:%S')" "$COMMAND" >>"$LOG"
+    }
+}
+
+close_log() { LOG=; }
+
+make_folder() {
+    ((!DRY_RUN)) || return 0
+    mkdir -p "$1" 2>/dev/null && [[ -w $1 ]] || die "cannot write to the folder $1: set WORK to a folder of your own"
+}
+
+# need_space MEGABYTES: refuse to begin what would fill the disk.
+need_space() {
+    local free folder=$WORK needed=${FREE_MB:-$1}
+    ((!DRY_RUN)) || return 0
+    while [[ ! -d $folder ]]; do folder=$(dirname "$folder"); done
+    free=$(df -Pm "$folder" | awk 'NR == 2 {print $4}')
+    ((free >= needed)) || die "$folder has $free MB free, this stage needs about $needed MB: make room, set WORK to a" \
+        "folder on another disk, or FREE_MB to a smaller number if you know better"
+}
+
+# need FILE STAGE: an output of an earlier stage.
+need() { ((DRY_RUN)) || [[ -e $1 ]] || die "$1 is missing: run the stage $2 first"; }
+
+# Whether stages that share a folder may go on: one at a time, the others wait.
+lock() {
+    if ((DRY_RUN)) || ! command -v flock >/dev/null; then return 0; fi
+    make_folder "$(dirname "$1")"
+    exec 9>"$1"
+    flock -n 9 || {
+        say "waiting for another run that works in $(dirname "$1")"
+        flock 9
+    }
+}
+
+unlock() { exec 9>&-; }
+
+# settle FILE TEXT: settings that made the outputs beside FILE; others than before would mix two things, so refuse.
+settle() {
+    if [[ -e $1 ]]; then
+        [[ $(<"$1") == "$2" ]] || die "$(dirname "$1") was made with other settings:
+$(diff <(printf '%s\n' "$(<"$1")") <(printf '%s\n' "$2") | sed -n 's/^</  then:/p; s/^>/  now: /p')
+Set WORK (or RUN, for training) to another name, or remove that folder."
+    elif ((!DRY_RUN)); then
+        make_folder "$(dirname "$1")"
+        printf '%s\n' "$2" >"$1.tmp"
+        mv -f "$1.tmp" "$1"
+    fi
+}
+
+# settings NAME…: variables as lines NAME=value.
+settings() {
+    local name
+    for name; do printf '%s=%s\n' "$name" "${!name}"; done
+}
+
+# The command as typed, with the variables that were set for it, for logs and results.
+remember_command() {
+    local name words=()
+    for name in "${VARIABLES[@]}"; do
+        ! printenv "$name" >/dev/null || words+=("$name=$(quoted "${!name}")")
+    done
+    COMMAND="${words[*]}${words[*]:+ }$(quoted bash "${RECIPE_SCRIPT#"$REPO"/}" "$@")"
+}
+
+# Python and its packages, asked for once, before anything else.
+require_python() {
+    command -v "$PYTHON" >/dev/null || die "PYTHON=$PYTHON is no command: set PYTHON to a Python with the plugin installed"
+    ((DRY_RUN)) && return 0
+    "$PYTHON" - <<'END' || die "PYTHON=$PYTHON: install what is missing with: pip install -e '.[recipes]'"
+import importlib.util, sys
+missing = [name for name in ("fairseq", "sacremoses", "subword_nmt", "sacrebleu") if not importlib.util.find_spec(name)]
+sys.exit(f"missing Python packages: {', '.join(missing)}" if missing else 0)
+END
+}

@@ -1,0 +1,153 @@
+"""Bring files into a folder: from URLs (interrupted downloads continue) or from a folder of local copies.
+
+    python fetch.py --dest WORK/raw [--from RAW_DIR] [--mirror URL] [--sha256sums FILE] URL...
+
+A file appears under its name only when it is whole and its SHA-256 sum, where one is known, is right; until then it
+is NAME.part. Local copies are checked in the same way and linked, not copied.
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from files import RecipeError, run_tool
+
+BLOCK = 1 << 20
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 sum of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while block := handle.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_sums(path: str | None) -> dict[str, str]:
+    """``sha256sum`` output as {file name: sum}; empty without a file."""
+    sums = {}
+    if path:
+        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+            match = re.fullmatch(r"([0-9a-f]{64})  ?\*?(.+)", line)
+            if line.strip() and not line.startswith("#"):
+                if not match:
+                    raise RecipeError(f"{path}, line {number}: not a line as sha256sum writes it: {line!r}")
+                sums[match[2]] = match[1]
+    return sums
+
+
+def check(path: Path, name: str, sums: dict[str, str], advice: str) -> None:
+    """Raise unless ``path`` has the sum known for ``name``."""
+    if name in sums and (found := sha256(path)) != sums[name]:
+        raise RecipeError(f"wrong checksum of {path}: SHA-256 is {found}, expected {sums[name]}; {advice}")
+
+
+def download(url: str, part: Path, attempts: int, timeout: float) -> None:
+    """Fetch ``url`` into ``part``, going on from what is already there; try again when the connection breaks."""
+    for attempt in range(1, attempts + 1):
+        try:
+            continue_download(url, part, timeout)
+            return
+        except urllib.error.HTTPError as error:
+            if error.code < 500 or attempt == attempts:
+                raise RecipeError(f"cannot fetch {url}: {error.code} {error.reason}; {ADVICE}") from error
+        except (OSError, RuntimeError) as error:
+            if attempt == attempts:
+                kept = part.stat().st_size if part.exists() else 0
+                raise RecipeError(
+                    f"cannot fetch {url}: {error} ({kept} bytes are kept in {part}; run the same command again to go on); "
+                    f"{ADVICE}"
+                ) from error
+        time.sleep(min(2**attempt, 10) / 4)
+
+
+ADVICE = "set MIRROR to another base URL, or RAW_DIR to a folder that holds the files"
+
+
+def continue_download(url: str, part: Path, timeout: float) -> None:
+    """One request for what ``part`` still lacks. RuntimeError when fewer bytes came than were announced."""
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        answer = urllib.request.urlopen(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        if error.code != 416:  # 416: nothing lies beyond what we have
+            raise
+        size = re.search(r"/(\d+)$", error.headers.get("Content-Range", ""))
+        if size and int(size[1]) == have:
+            return
+        part.unlink()
+        raise RuntimeError(f"{part} did not fit the file and was begun anew") from error
+    with answer, open(part, "ab" if answer.status == 206 else "wb") as out:
+        # Without 206 the server ignores ranges and sends the whole file.
+        expected = answer.headers.get("Content-Length")
+        got = 0
+        while block := answer.read(BLOCK):
+            out.write(block)
+            got += len(block)
+    if expected is not None and got != int(expected):
+        raise RuntimeError(f"the connection ended after {got} of {expected} bytes")
+
+
+def bring(url: str, args: argparse.Namespace, sums: dict[str, str]) -> None:
+    """One file, by link or by download."""
+    name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
+    final = Path(args.dest, name)
+    if final.exists():
+        print(f"{name}: already there")
+        return
+    if args.local:
+        local = Path(args.local, name).resolve()
+        if not local.is_file():
+            raise RecipeError(f"RAW_DIR={args.local} has no file {name}")
+        check(local, name, sums, "replace it, or unset RAW_DIR to download it")
+        link = final.with_name(name + ".part")
+        link.unlink(missing_ok=True)
+        link.symlink_to(local)
+        os.replace(link, final)
+        print(f"{name}: linked to {local}")
+        return
+    if args.mirror:
+        url = f"{args.mirror.rstrip('/')}/{name}"
+    part = final.with_name(name + ".part")
+    if part.is_symlink():
+        part.unlink()
+    start = time.monotonic()
+    download(url, part, args.attempts, args.timeout)
+    try:
+        check(part, name, sums, f"it came from {url} and was removed; try again or set MIRROR or RAW_DIR")
+    except RecipeError:
+        part.unlink()
+        raise
+    os.replace(part, final)
+    seconds = time.monotonic() - start
+    verified = "checksum right" if name in sums else "no checksum known"
+    print(f"{name}: {final.stat().st_size} bytes in {seconds:.1f} s, {verified}", flush=True)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dest", required=True, help="folder to fill")
+    parser.add_argument("--from", dest="local", help="folder that holds local copies")
+    parser.add_argument("--mirror", help="fetch every file from this base URL instead")
+    parser.add_argument("--sha256sums", help="file as sha256sum writes it")
+    parser.add_argument("--attempts", type=int, default=5)
+    parser.add_argument("--timeout", type=float, default=60, help="seconds without an answer")
+    parser.add_argument("urls", nargs="+")
+    args = parser.parse_args()
+    sums = read_sums(args.sha256sums)
+    Path(args.dest).mkdir(parents=True, exist_ok=True)
+    for url in args.urls:
+        bring(url, args, sums)
+
+
+if __name__ == "__main__":
+    run_tool(main)

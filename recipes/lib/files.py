@@ -1,0 +1,127 @@
+"""What every text tool of the recipes shares: reading, atomic writing, work spread over processes.
+
+Lines end with ``\\n`` and nothing else: a carriage return, a line separator or a form feed inside a line stays inside
+it (as a space), so that both sides of a corpus keep the same number of lines whatever the reader.
+"""
+
+import gzip
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from multiprocessing import Pool
+from pathlib import Path
+
+CHUNK = 2000  # lines per piece of work
+SMALL = 1 << 19  # bytes below which starting processes costs more than it saves
+
+
+class RecipeError(Exception):
+    """A mistake that the user can mend; its text is the whole message."""
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Run a command-line tool; a `RecipeError` or an operating system error becomes one line and exit status 1."""
+    try:
+        main()
+    except (RecipeError, OSError) as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")
+
+
+@contextmanager
+def atomic(*paths: str | Path) -> Iterator[list]:
+    """Open each path's temporary twin for writing UTF-8 text; rename them all once the block has ended well."""
+    temporary = [Path(f"{path}.tmp") for path in paths]
+    handles = []
+    try:
+        for path in temporary:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handles.append(open(path, "w", encoding="utf-8", newline="\n"))
+        yield handles
+        for handle in handles:
+            handle.flush()
+            os.fsync(handle.fileno())
+    finally:
+        for handle in handles:
+            handle.close()
+        if sys.exc_info()[0] is not None:
+            for path in temporary:
+                path.unlink(missing_ok=True)
+    for path, final in zip(temporary, paths):
+        os.replace(path, final)
+
+
+def read_lines(path: str | Path) -> Iterator[str]:
+    """Lines of a text or ``.gz`` file without their ends; other line breaks inside become spaces."""
+    opener = gzip.open if str(path).endswith(".gz") else open
+    with opener(path, "rb") as handle:
+        try:
+            for number, raw in enumerate(handle, 1):
+                yield decode(raw, path, number)
+        except (EOFError, gzip.BadGzipFile) as error:
+            raise RecipeError(f"{path} is damaged or cut short ({error}): remove it and fetch it again") from error
+
+
+def decode(raw: bytes, path: str | Path, number: int) -> str:
+    """One line of bytes as text, or a `RecipeError` that names file and line."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}, line {number}, is not UTF-8 ({error.reason} at byte {error.start})") from error
+    return " ".join(text.splitlines())
+
+
+def count_lines(path: str | Path) -> int:
+    """Number of lines of a plain text file; a last line without its end counts."""
+    count, last = 0, b"\n"
+    with open(path, "rb") as handle:
+        while block := handle.read(1 << 20):
+            count += block.count(b"\n")
+            last = block[-1:]
+    return count + (last != b"\n")
+
+
+def chunks(lines: Iterable, size: int = CHUNK) -> Iterator[list]:
+    """Group ``lines`` into lists of ``size``."""
+    group = []
+    for line in lines:
+        group.append(line)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def spread(work: Callable, pieces: Iterable, workers: int, setup: Callable, setup_args: tuple) -> Iterator:
+    """``work(piece)`` for every piece, in order, over processes each prepared by ``setup(*setup_args)``.
+
+    At most a few pieces per process are in flight, so that a corpus of any size needs little memory.
+    """
+    if workers <= 1:
+        setup(*setup_args)
+        yield from map(work, pieces)
+        return
+    room, ended = threading.Semaphore(4 * workers), threading.Event()
+
+    def throttled() -> Iterator:
+        for piece in pieces:
+            room.acquire()
+            if ended.is_set():
+                return
+            yield piece
+
+    with Pool(workers, setup, setup_args) as pool:
+        try:
+            for result in pool.imap(work, throttled()):
+                room.release()
+                yield result
+        finally:  # wakes the pool's feeding thread, which would keep the pool from closing
+            ended.set()
+            room.release()
+
+
+def workers_for(path: str | Path, workers: int) -> int:
+    """``workers``, or 1 for a file too small to be worth it."""
+    return workers if os.path.getsize(path) >= SMALL else 1

@@ -1,0 +1,108 @@
+# shellcheck shell=bash
+# The shared library of the recipes: sourced by recipes/NAME/run.sh, which states the facts of its corpus as variables
+# and two functions (see recipes/README.md, "Adding a recipe") and then calls `recipe_main "$@"`.
+
+[[ ${BASH_VERSINFO[0]} -gt 4 || (${BASH_VERSINFO[0]} -eq 4 && ${BASH_VERSINFO[1]} -ge 4) ]] || {
+    echo "error: bash 4.4 or newer is needed, this is $BASH_VERSION" >&2
+    exit 1
+}
+
+LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+REPO=$(cd "$LIB/../.." && pwd)
+STAGES=(download prepare binarize train average generate score)
+# Variables that change what a run does; those set in the environment are part of the command a result is filed under.
+VARIABLES=(SRC TGT ARCH SEED WORK RUN RAW_DIR MIRROR SHA256SUMS PYTHON USER_DIR WORKERS MERGES JOINED GPUS PRECISION
+    GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES LR WARMUP SMOOTHING CLIP
+    KEEP AVERAGE AVERAGE_BY CHECKPOINT BEAM LENPEN GENERATE_TOKENS FREE_MB)
+DRY_RUN=0
+LOG=
+EXTRA=()
+
+# shellcheck source=common.sh
+source "$LIB/common.sh"
+# shellcheck source=data.sh
+source "$LIB/data.sh"
+# shellcheck source=model.sh
+source "$LIB/model.sh"
+
+usage() {
+    cat <<END
+usage: [VARIABLE=value …] bash ${RECIPE_SCRIPT#"$PWD"/} [--dry-run] [stage …] [-- option of fairseq-train …]
+
+Stages, in this order (default: all of them): ${STAGES[*]}
+Variables and what they do: recipes/README.md
+END
+}
+
+# Read the command line into DRY_RUN, WANTED and EXTRA.
+parse_arguments() {
+    WANTED=()
+    while (($#)); do
+        case $1 in
+            -h | --help) usage && exit 0 ;;
+            -n | --dry-run) DRY_RUN=1 ;;
+            --) shift && EXTRA=("$@") && break ;;
+            -*) die "unknown option $1 (options of fairseq-train go after --)" ;;
+            *)
+                contains "$1" "${STAGES[@]}" || die "unknown stage $1: choose from ${STAGES[*]}"
+                WANTED+=("$1")
+                ;;
+        esac
+        shift
+    done
+    ((${#WANTED[@]})) || WANTED=("${STAGES[@]}")
+}
+
+# Defaults of whatever neither the user nor the recipe has set; then the paths that follow from them.
+set_defaults() {
+    : "${SEED:=1}" "${ARCH:=rnn_attn}" "${WORK:=$RECIPE_DIR/work}" "${PYTHON:=python3}" "${WORKERS:=$(cpu_count)}"
+    : "${USER_DIR:=$REPO/rnn_s2s_plugin}" "${JOINED:=1}" "${FREE_MB:=}"
+    : "${SHA256SUMS:=$RECIPE_DIR/SHA256SUMS}" "${CHECKPOINT:=}"
+    : "${GLOBAL_TOKENS:=4096}" "${MAX_TOKENS:=4096}" "${MAX_EPOCH:=0}" "${MAX_UPDATE:=0}" "${PATIENCE:=-1}"
+    : "${TRAIN_MINUTES:=0}" "${LR:=0.001}" "${WARMUP:=400}" "${SMOOTHING:=0.1}" "${CLIP:=5}"
+    : "${KEEP:=10}" "${AVERAGE:=5}" "${AVERAGE_BY:=last}" "${BEAM:=5}" "${LENPEN:=1}" "${GENERATE_TOKENS:=8000}"
+    : "${GPUS:=auto}" "${PRECISION:=auto}" "${RAW_DIR:=}" "${MIRROR:=}"
+    check_values
+    [[ $PYTHON != */* ]] || PATH=$(cd "$(dirname "$PYTHON")" && pwd):$PATH # fairseq's commands lie beside it
+    [[ $WORK == /* ]] || WORK=$PWD/$WORK
+    [[ -z $RAW_DIR || $RAW_DIR == /* ]] || RAW_DIR=$PWD/$RAW_DIR
+    RAW=$WORK/raw PREP=$WORK/prep BIN=$WORK/bin LOGS=$WORK/logs
+    : "${RUN:=$SRC-$TGT.$ARCH.seed$SEED}"
+    RUN_DIR=$WORK/runs/$RUN
+}
+
+check_values() {
+    local name
+    for name in SEED WORKERS MERGES GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE WARMUP KEEP AVERAGE BEAM \
+        GENERATE_TOKENS; do
+        [[ ${!name} =~ ^[0-9]+$ ]] || die "$name=${!name} is not a whole number"
+    done
+    [[ $JOINED == [01] ]] || die "JOINED=$JOINED: 1 for one vocabulary of both languages, 0 for two"
+    [[ $AVERAGE_BY == last || $AVERAGE_BY == best ]] || die "AVERAGE_BY=$AVERAGE_BY: choose last or best"
+    contains "$PRECISION" auto fp32 fp16 bf16 amp || die "PRECISION=$PRECISION: choose auto, fp32, fp16, bf16 or amp"
+    [[ $GPUS == auto || $GPUS =~ ^[0-9]+$ ]] || die "GPUS=$GPUS is neither a number nor auto"
+    [[ $WORKERS -ge 1 ]] || die "WORKERS=$WORKERS: at least one process is needed"
+    [[ $SRC != "$TGT" ]] && contains "$SRC" "${LANGS[@]}" && contains "$TGT" "${LANGS[@]}" ||
+        die "SRC=$SRC, TGT=$TGT: this corpus has the languages ${LANGS[*]}"
+    [[ $FREE_MB =~ ^[0-9]*$ ]] || die "FREE_MB=$FREE_MB is not a number of megabytes"
+    [[ $TRAIN_MINUTES =~ ^[0-9]+(\.[0-9]+)?$ ]] || die "TRAIN_MINUTES=$TRAIN_MINUTES is not a number of minutes"
+    ((KEEP >= AVERAGE)) || die "KEEP=$KEEP: at least AVERAGE=$AVERAGE checkpoints must be kept to be averaged"
+    [[ $RUN != */* ]] || die "RUN=$RUN is the name of a folder under WORK/runs and holds no /"
+}
+
+# Run the wanted stages in their order.
+recipe_main() {
+    local stage
+    RUN=${RUN:-}
+    remember_command "$@"
+    parse_arguments "$@"
+    set_defaults
+    require_python
+    for stage in "${STAGES[@]}"; do
+        if contains "$stage" "${WANTED[@]}"; then
+            open_log "$stage"
+            "stage_$stage"
+            close_log
+        fi
+    done
+}

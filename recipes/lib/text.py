@@ -1,0 +1,77 @@
+"""Normalise, lowercase and tokenize text with sacremoses, over all cores; detokenize hypotheses.
+
+    python text.py --lang de --steps lowercase,normalize,tokenize --workers 8 INPUT OUTPUT
+"""
+
+import argparse
+import re
+import unicodedata
+from collections.abc import Callable
+
+from files import RecipeError, atomic, chunks, read_lines, run_tool, spread, workers_for
+from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
+
+STEPS = ("lowercase", "normalize", "printable", "tokenize", "tokenize-dash", "squeeze")
+_pipeline: list[Callable[[str], str]] = []
+
+
+def printable(line: str) -> str:
+    """Replace control, format, private and unassigned characters by a space (Moses' remove-non-printing-char)."""
+    if line.isascii() and line.isprintable():
+        return line
+    return "".join(" " if unicodedata.category(char)[0] == "C" else char for char in line)
+
+
+def step(name: str, lang: str) -> Callable[[str], str]:
+    """The function str -> str behind a step's name."""
+    if name == "lowercase":
+        return str.lower
+    if name == "normalize":
+        return MosesPunctNormalizer(lang, perl_parity=True).normalize
+    if name == "printable":
+        return printable
+    if name == "squeeze":
+        return lambda line: re.sub(r"\s+", " ", line).strip()
+    if name in ("tokenize", "tokenize-dash"):
+        moses, dash = MosesTokenizer(lang), name == "tokenize-dash"
+        return lambda line: moses.tokenize(line, aggressive_dash_splits=dash, return_str=True)
+    raise RecipeError(f"unknown text step {name!r} in --steps: choose from {', '.join(STEPS)}")
+
+
+def setup(names: list[str], lang: str) -> None:
+    """Build the pipeline of one process."""
+    _pipeline[:] = [step(name, lang) for name in names]
+
+
+def process(lines: list[str]) -> list[str]:
+    """Apply the pipeline to a list of lines."""
+    for function in _pipeline:
+        lines = [function(line) for line in lines]
+    return lines
+
+
+def detokenize(lines: list[str], lang: str) -> list[str]:
+    """Undo Moses tokenization (and its XML escapes) of tokenized lines."""
+    moses = MosesDetokenizer(lang)
+    return [moses.detokenize(line.split()) for line in lines]
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lang", required=True, help="two-letter language of the text")
+    parser.add_argument("--steps", required=True, help="comma-separated: " + ", ".join(STEPS))
+    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("input")
+    parser.add_argument("output")
+    args = parser.parse_args()
+    names = [name for name in args.steps.split(",") if name]
+    setup(names, args.lang)  # a wrong name fails here, once, and not in every process
+    workers = workers_for(args.input, args.workers)
+    with atomic(args.output) as (out,):
+        for lines in spread(process, chunks(read_lines(args.input)), workers, setup, (names, args.lang)):
+            out.writelines(line + "\n" for line in lines)
+
+
+if __name__ == "__main__":
+    run_tool(main)

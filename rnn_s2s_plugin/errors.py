@@ -1,0 +1,10 @@
+"""The one kind of error that is the user's to mend."""
+
+
+class UsageError(ValueError):
+    """One clear sentence that names the option or file at fault and says what to do about it.
+
+    Raise it wherever a command line, a file or a combination of options cannot work. Under fairseq's
+    commands it ends the program with exit code 1 and prints that sentence alone, without a traceback
+    (see ``compat.print_usage_errors_plainly``); in Python code it is an ordinary ``ValueError``.
+    """

@@ -1,0 +1,249 @@
+"""All options of all architectures, each declared once; and the check of their combinations.
+
+The four architectures differ in the defaults alone (:func:`with_defaults`), the presets in values (``presets.py``).
+``None`` means "derived": :func:`complete` is where it is derived.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Optional, Tuple, Type
+
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from omegaconf import OmegaConf
+
+from ..errors import UsageError
+from ..modules.attention import SCORES
+from ..modules.bridge import BRIDGES
+from ..modules.conv_attention import CONTEXT_CONVS
+from ..modules.output import ACTIVATIONS
+from ..modules.recurrent import CELLS, NONLINEAR_CELLS
+
+CellName = ChoiceEnum(list(CELLS))
+AttentionName = ChoiceEnum(["none", *SCORES])
+ContextConvName = ChoiceEnum(["none", *CONTEXT_CONVS])
+BridgeName = ChoiceEnum(list(BRIDGES))
+ActivationName = ChoiceEnum(list(ACTIVATIONS))
+Direction = ChoiceEnum(["bidirectional", "unidirectional"])
+QueryLayer = ChoiceEnum(["last", "first"])
+
+
+def option(default: Any, text: str) -> Any:
+    """A field of the configuration with its help text."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class Seq2SeqConfig(FairseqDataclass):
+    """The options of ``fairseq-train --arch rnn_…``."""
+
+    # Recurrences
+    cell: CellName = option("lstm", "recurrence of encoder and decoder; mingru and minlstm are linear and parallel")
+    encoder_cell: Optional[CellName] = option(None, "recurrence of the encoder (default: --cell)")
+    decoder_cell: Optional[CellName] = option(None, "recurrence of the decoder (default: --cell)")
+    linear_conv_kernel: int = option(0, "mingru, minlstm: width of a causal convolution before the gates; 0 for none")
+    linear_output_gate: bool = option(False, "mingru, minlstm: gate the outputs, y = silu(W x) * h")
+
+    # Encoder
+    encoder_embed_dim: int = option(256, "encoder embedding dims")
+    encoder_embed_path: Optional[str] = option(None, "pretrained encoder embedding (word2vec or GloVe text format)")
+    encoder_freeze_embed: bool = option(False, "do not train the encoder embedding")
+    encoder_direction: Direction = option("bidirectional", "directions in which the encoder reads")
+    encoder_hidden_size: int = option(256, "encoder hidden size, of each direction")
+    encoder_layers: int = option(1, "number of encoder layers")
+
+    # Decoder
+    decoder_embed_dim: int = option(256, "decoder embedding dims")
+    decoder_embed_path: Optional[str] = option(None, "pretrained decoder embedding (word2vec or GloVe text format)")
+    decoder_freeze_embed: bool = option(False, "do not train the decoder embedding")
+    decoder_hidden_size: int = option(256, "decoder hidden size")
+    decoder_layers: int = option(1, "number of decoder layers")
+    bridge: BridgeName = option(
+        "mlp", "first decoder state: zero; last final encoder state (an LSTM encoder is then slower); mean; mlp"
+    )
+    input_feeding: bool = option(
+        False, "feed the output features back as the next step's input (Luong 2015). Costs a loop over target positions"
+    )
+
+    # Attention
+    attention: AttentionName = option("none", "score function of the attention over all source positions")
+    attention_dim: Optional[int] = option(None, "scaled_dot, concat: dims of queries and keys (default: decoder's)")
+    attention_heads: int = option(1, "attention heads")
+    attention_query: QueryLayer = option(
+        "last", "decoder layer that queries; with 'first' the context goes to the layers above as well (GNMT)"
+    )
+    attention_dropout: float = option(0.0, "dropout on attention weights")
+    attention_location_filters: int = option(
+        0, "concat: filters over the previous weights (Chorowski 2015). Costs a loop over target positions; 0 for none"
+    )
+    attention_location_kernel: int = option(15, "width of the location filters, odd")
+
+    # Convolution over the contexts
+    context_conv: ContextConvName = option("none", "causal convolution over the context vectors")
+    context_conv_kernel: int = option(5, "width of the context convolution")
+    context_conv_dilation: int = option(1, "dilation of the context convolution; layer n has its n-th power")
+    context_conv_layers: int = option(1, "layers of the context convolution")
+    context_conv_heads: int = option(8, "lightweight: groups of dims that share their weights")
+
+    # Output
+    decoder_out_embed_dim: Optional[int] = option(
+        None, "factor the output matrix through so many dims (default: decoder embedding dims if tied, else no factor)"
+    )
+    decoder_out_activation: ActivationName = option("none", "nonlinearity of the factor (tanh: Luong 2015)")
+    share_decoder_input_output_embed: bool = option(False, "use the decoder embedding as output matrix")
+    share_all_embeddings: bool = option(False, "one matrix for encoder, decoder and output (needs a joined dictionary)")
+    adaptive_softmax_cutoff: Optional[str] = option(
+        None, "comma-separated cutoffs of an adaptive softmax; train it with --criterion adaptive_loss"
+    )
+
+    # Stacks and regularisation
+    residual_from: int = option(0, "first layer (from 1) with a residual connection, both sides; 0 for none")
+    layer_norm: bool = option(False, "normalise the input of every recurrent layer and the output of the last")
+    dropout: float = option(0.1, "dropout on embeddings, between layers and on features")
+    embed_dropout: Optional[float] = option(None, "dropout on embeddings (default: --dropout)")
+    output_dropout: Optional[float] = option(None, "dropout on the features before the output (default: --dropout)")
+    variational_dropout: bool = option(False, "the same dropout mask at all positions of a sentence (Gal 2016)")
+    word_dropout: float = option(0.0, "rate at which whole word embeddings are dropped")
+
+
+def with_defaults(name: str, doc: str, **defaults: Any) -> Type[Seq2SeqConfig]:
+    """A configuration class that differs from :class:`Seq2SeqConfig` in these defaults alone."""
+    base = {f.name: f for f in dataclasses.fields(Seq2SeqConfig)}
+    changed = [
+        (key, base[key].type, field(default=value, metadata=dict(base[key].metadata)))
+        for key, value in defaults.items()
+    ]
+    return dataclasses.make_dataclass(name, changed, bases=(Seq2SeqConfig,), namespace={"__doc__": doc})
+
+
+def complete(cfg: Any, config_class: Type[Seq2SeqConfig]) -> Seq2SeqConfig:
+    """A full, checked configuration from what fairseq passes to ``build_model``.
+
+    Options that a checkpoint does not know because they are younger take their defaults, which never change what an
+    older model computes. Raises :class:`UsageError` for combinations that cannot work.
+    """
+    given = OmegaConf.to_container(cfg, enum_to_str=True) if OmegaConf.is_config(cfg) else vars(cfg)
+    names = {f.name for f in dataclasses.fields(Seq2SeqConfig) if not f.name.startswith("_")}
+    full = config_class(**{name: value for name, value in given.items() if name in names})
+    full.encoder_cell = full.encoder_cell or full.cell
+    full.decoder_cell = full.decoder_cell or full.cell
+    full.embed_dropout = full.dropout if full.embed_dropout is None else full.embed_dropout
+    full.output_dropout = full.dropout if full.output_dropout is None else full.output_dropout
+    full.attention_dim = full.attention_dim or full.decoder_hidden_size
+    full.share_decoder_input_output_embed |= full.share_all_embeddings
+    if full.share_decoder_input_output_embed and full.decoder_out_embed_dim is None:
+        full.decoder_out_embed_dim = full.decoder_embed_dim
+    check(full)
+    return full
+
+
+def encoder_output_dim(cfg: Seq2SeqConfig) -> int:
+    """Dims of an encoder state s_i."""
+    return cfg.encoder_hidden_size * (2 if cfg.encoder_direction == "bidirectional" else 1)
+
+
+POSITIVE = (
+    "encoder_embed_dim encoder_hidden_size encoder_layers decoder_embed_dim decoder_hidden_size decoder_layers "
+    "attention_dim attention_heads attention_location_kernel context_conv_kernel context_conv_dilation "
+    "context_conv_layers context_conv_heads"
+).split()
+NOT_NEGATIVE = ("linear_conv_kernel", "attention_location_filters", "residual_from")
+RATES = ("dropout", "embed_dropout", "output_dropout", "attention_dropout", "word_dropout")
+
+
+def flag(name: str) -> str:
+    """``encoder_cell`` -> ``--encoder-cell``."""
+    return "--" + name.replace("_", "-")
+
+
+def check(cfg: Seq2SeqConfig) -> None:
+    """Raises :class:`UsageError`, one sentence, for a value out of range or a combination that cannot work."""
+    for name in POSITIVE:
+        if getattr(cfg, name) < 1:
+            raise UsageError(f"{flag(name)} must be at least 1, got {getattr(cfg, name)}")
+    for name in NOT_NEGATIVE:
+        if getattr(cfg, name) < 0:
+            raise UsageError(f"{flag(name)} must not be negative, got {getattr(cfg, name)}")
+    for name in RATES:
+        if not 0 <= getattr(cfg, name) < 1:
+            raise UsageError(f"{flag(name)} must be at least 0 and below 1, got {getattr(cfg, name)}")
+    for impossible, sentence in _combinations(cfg):
+        if impossible:
+            raise UsageError(sentence)
+
+
+def _combinations(cfg: Seq2SeqConfig) -> Tuple[Tuple[bool, str], ...]:
+    source, query = encoder_output_dim(cfg), cfg.decoder_hidden_size
+    attends, additive = cfg.attention != "none", cfg.attention.startswith("concat")
+    meet = query if cfg.attention in ("dot", "general") else cfg.attention_dim
+    tied = cfg.share_decoder_input_output_embed
+    linear = not {cfg.encoder_cell, cfg.decoder_cell} <= set(NONLINEAR_CELLS)
+    return (
+        (
+            cfg.attention == "dot" and source != query,
+            f"--attention dot needs a decoder as wide as the encoder's output: --decoder-hidden-size is {query}, the "
+            f"encoder's output has {source} dims; make them equal or use --attention general",
+        ),
+        (
+            attends and (meet % cfg.attention_heads != 0 or source % cfg.attention_heads != 0),
+            f"--attention-heads {cfg.attention_heads} must divide the attention's {meet} dims and the encoder's {source}",
+        ),
+        (not attends and cfg.attention_heads > 1, "--attention-heads needs --attention"),
+        (not attends and cfg.attention_query == "first", "--attention-query first needs --attention"),
+        (not attends and cfg.attention_dropout > 0, "--attention-dropout needs --attention"),
+        (
+            cfg.attention_location_filters > 0 and not additive,
+            f"--attention-location-filters needs --attention concat or concat_norm, not {cfg.attention}",
+        ),
+        (cfg.attention_location_kernel % 2 == 0, "--attention-location-kernel must be odd, to be centred on a word"),
+        (
+            cfg.context_conv != "none" and not attends,
+            f"--context-conv {cfg.context_conv} needs --attention: without it there are no context vectors",
+        ),
+        (
+            cfg.context_conv == "lightweight" and source % cfg.context_conv_heads != 0,
+            f"--context-conv-heads {cfg.context_conv_heads} must divide the encoder's {source} dims",
+        ),
+        (
+            not linear and (cfg.linear_conv_kernel > 0 or cfg.linear_output_gate),
+            "--linear-conv-kernel and --linear-output-gate need --cell mingru or minlstm on one side at least",
+        ),
+        (
+            tied and cfg.decoder_out_embed_dim != cfg.decoder_embed_dim,
+            f"tied output embeddings need --decoder-out-embed-dim {cfg.decoder_out_embed_dim} to equal "
+            f"--decoder-embed-dim {cfg.decoder_embed_dim}",
+        ),
+        (
+            cfg.share_all_embeddings and cfg.encoder_embed_dim != cfg.decoder_embed_dim,
+            f"--share-all-embeddings needs equal sizes, got --encoder-embed-dim {cfg.encoder_embed_dim} and "
+            f"--decoder-embed-dim {cfg.decoder_embed_dim}",
+        ),
+        (
+            cfg.share_all_embeddings and cfg.decoder_embed_path not in (None, cfg.encoder_embed_path),
+            "--share-all-embeddings has one matrix: give one file, --encoder-embed-path",
+        ),
+        (
+            tied and cfg.adaptive_softmax_cutoff is not None,
+            "--adaptive-softmax-cutoff has its own output matrices and cannot be tied: drop --share-…-embed",
+        ),
+        (
+            cfg.decoder_out_activation != "none" and cfg.decoder_out_embed_dim is None,
+            "--decoder-out-activation is of the output's factor: give --decoder-out-embed-dim or tie the embeddings",
+        ),
+        (
+            cfg.residual_from == 1 and cfg.input_feeding,
+            "--residual-from 1 does not go with --input-feeding, which widens the first layer's input; use "
+            "--residual-from 2",
+        ),
+        *_residuals(cfg, "encoder", cfg.encoder_embed_dim, source),
+        *_residuals(cfg, "decoder", cfg.decoder_embed_dim, query),
+    )
+
+
+def _residuals(cfg: Seq2SeqConfig, side: str, embed: int, hidden: int) -> Tuple[Tuple[bool, str], ...]:
+    return (
+        (
+            cfg.residual_from == 1 and embed != hidden,
+            f"--residual-from 1 needs --{side}-embed-dim {embed} to equal the {side}'s {hidden} output dims; make them "
+            "equal or use --residual-from 2",
+        ),
+    )

@@ -1,0 +1,268 @@
+"""The decoder of every architecture:
+
+    h_t  = RNN(h_{t-1}, y_{t-1})        h_0 = bridge(s)
+    c_t  = attention(h_t, s)            where there is attention
+    c'_t = conv(c)_t                    where there is a context convolution
+    y_t  = softmax(W_y [h_t; c'_t] + b_y)
+
+All target positions of a batch go through each line at once. Two options feed results back and therefore step:
+input feeding, and location-aware attention.
+"""
+
+from typing import Any, Dict, NamedTuple, Optional, Tuple
+
+import torch
+import torch.nn as nn
+from fairseq import options
+from fairseq.models import FairseqIncrementalDecoder
+from fairseq.modules import AdaptiveSoftmax
+from torch import Tensor
+
+from ..modules.attention import Attention
+from ..modules.bridge import Bridge
+from ..modules.conv_attention import ContextConv, ConvAttention
+from ..modules.output import OutputFactor, OutputProjection
+from ..modules.recurrent import RecurrentStack, SequenceDropout, State, recurrence
+from .config import Seq2SeqConfig, encoder_output_dim
+from .encoder import UNLIMITED, EncoderOut, WordEmbedding
+
+STATE = "decoder_state"
+
+
+class DecoderState(NamedTuple):
+    """All that a step of decoding hands to the next; every tensor has the decoder's rows first."""
+
+    rnn: Optional[Tuple[State, ...]]  # per layer
+    contexts: Optional[Tensor] = None  # (rows, memory, D), the last contexts, for the convolution
+    weights: Optional[Tensor] = None  # (rows, 1, S), the last attention weights, for location features
+    features: Optional[Tensor] = None  # (rows, 1, D), the last output features, for input feeding
+
+
+def reorder(state: Any, order: Tensor) -> Any:
+    """Rows ``order`` of every tensor in a nest of tuples."""
+    if isinstance(state, Tensor):
+        return state.index_select(0, order)
+    if isinstance(state, DecoderState):
+        return DecoderState(*(reorder(part, order) for part in state))
+    return None if state is None else tuple(reorder(part, order) for part in state)
+
+
+class RNNDecoder(FairseqIncrementalDecoder):
+    """Decoder of every architecture.
+
+    Args:
+        cfg: the completed options.
+        dictionary: target dictionary.
+        embedding: target embedding; the output matrix too if the options tie it.
+    """
+
+    def __init__(self, cfg: Seq2SeqConfig, dictionary: Any, embedding: nn.Embedding):
+        super().__init__(dictionary)
+        source_dim = encoder_output_dim(cfg)
+        self.attends = cfg.attention != "none"
+        self.queries_first = cfg.attention_query == "first"
+        self.input_feeding = cfg.input_feeding
+        self.locates = cfg.attention_location_filters > 0
+        self.dropout = SequenceDropout(cfg.dropout, cfg.variational_dropout)
+        self.output_dropout = SequenceDropout(cfg.output_dropout, cfg.variational_dropout)
+        self.embed = WordEmbedding(
+            embedding, SequenceDropout(cfg.embed_dropout, cfg.variational_dropout), cfg.word_dropout
+        )
+        joined_dim = cfg.decoder_hidden_size + (source_dim if self.attends else 0)
+        self.features_dim = cfg.decoder_out_embed_dim or joined_dim
+
+        below = 1 if self.queries_first else cfg.decoder_layers
+        input_dim = cfg.decoder_embed_dim + (self.features_dim if cfg.input_feeding else 0)
+        self.stack = decoder_stack(cfg, below, input_dim, 0, cfg.residual_from, self.dropout)
+        self.upper_stack = None
+        if cfg.decoder_layers > below:
+            # The layers above keep their numbers: residual connections start where the option says.
+            residual_from = cfg.residual_from and max(1, cfg.residual_from - below)
+            self.upper_stack = decoder_stack(
+                cfg, cfg.decoder_layers - below, cfg.decoder_hidden_size, source_dim, residual_from, self.dropout
+            )
+        self.attention = build_attention(cfg, source_dim) if self.attends else None
+        layers = [*self.stack.layers, *(self.upper_stack.layers if self.upper_stack else [])]
+        self.bridge = Bridge(cfg.bridge, source_dim, encoder_state_dims(cfg), [la.state_shapes for la in layers])
+        self.factor = (
+            OutputFactor(joined_dim, cfg.decoder_out_embed_dim, cfg.decoder_out_activation, self.dropout)
+            if cfg.decoder_out_embed_dim
+            else None
+        )
+        self._build_output(cfg, embedding)
+
+    def _build_output(self, cfg: Seq2SeqConfig, embedding: nn.Embedding) -> None:
+        vocabulary = len(self.dictionary)
+        self.output = None
+        if cfg.adaptive_softmax_cutoff is not None:
+            cutoff = options.eval_str_list(cfg.adaptive_softmax_cutoff, type=int)
+            self.adaptive_softmax = AdaptiveSoftmax(vocabulary, self.features_dim, cutoff, cfg.output_dropout)
+            return
+        self.output = OutputProjection(self.features_dim, vocabulary)
+        if cfg.share_decoder_input_output_embed:
+            self.output.weight = embedding.weight
+
+    def forward(
+        self,
+        prev_output_tokens: Tensor,
+        encoder_out: Optional[EncoderOut] = None,
+        incremental_state: Optional[Dict[str, Any]] = None,
+        features_only: bool = False,
+        **_: Any,
+    ) -> Tuple[Tensor, Dict[str, Any]]:
+        """
+        Args:
+            prev_output_tokens: (rows, T), the target shifted right; only the last one is read when decoding.
+            encoder_out: what the encoder returned.
+            incremental_state: fairseq's store of the state between decoding steps.
+            features_only: leave out the output layer.
+
+        Returns:
+            logits (rows, T, vocabulary), or features (rows, T, features_dim) with ``features_only`` or an adaptive
+            softmax; and a dictionary whose ``attn`` holds the weights (rows, T, S), averaged over heads, in a list.
+        """
+        x, extra = self.extract_features(prev_output_tokens, encoder_out, incremental_state)
+        return (x if features_only else self.output_layer(x)), extra
+
+    def extract_features(
+        self,
+        prev_output_tokens: Tensor,
+        encoder_out: Optional[EncoderOut] = None,
+        incremental_state: Optional[Dict[str, Any]] = None,
+        **_: Any,
+    ) -> Tuple[Tensor, Dict[str, Any]]:
+        """As :meth:`forward`, without the output layer."""
+        state = None
+        if incremental_state is not None:
+            prev_output_tokens = prev_output_tokens[:, -1:]
+            state = self.get_incremental_state(incremental_state, STATE)
+        if state is None:
+            state = self.initial_state(encoder_out, prev_output_tokens.size(0))
+        unroll = self.unroll_stepwise if self.input_feeding or self.locates else self.unroll
+        features, weights, state = unroll(self.embed(prev_output_tokens), state, encoder_out)
+        if incremental_state is not None:
+            self.set_incremental_state(incremental_state, STATE, state)
+        return features, {"attn": [weights]}
+
+    def initial_state(self, encoder_out: EncoderOut, rows: int) -> DecoderState:
+        """h_0 = bridge(s), the same for all beams of a sentence."""
+        rnn = self.bridge(tuple(part.repeat_interleave(encoder_out.beams, dim=0) for part in encoder_out.summary))
+        like = encoder_out.states
+        weights = like.new_zeros(rows, 1, like.size(1)) if self.locates else None
+        features = like.new_zeros(rows, 1, self.features_dim) if self.input_feeding else None
+        return DecoderState(rnn, None, weights, features)
+
+    def unroll(
+        self, x: Tensor, state: DecoderState, encoder_out: EncoderOut
+    ) -> Tuple[Tensor, Optional[Tensor], DecoderState]:
+        """All positions at once.
+
+        Args:
+            x: (rows, T, D), embedded y_{t-1}.
+
+        Returns:
+            features (rows, T, features_dim), attention weights (rows, T, S) or None, and the state after T.
+        """
+        below = len(self.stack.layers)
+        contexts, weights = state.contexts, None
+        h, states = self.stack(x, state.rnn and state.rnn[:below])
+        if self.attends:
+            c, weights, contexts = self._attend(h, encoder_out, state)
+        if self.upper_stack is not None:
+            h, upper_states = self.upper_stack(h, state.rnn and state.rnn[below:], context=c)
+            states = states + upper_states
+        features = torch.cat([h, c], dim=-1) if self.attends else h
+        features = self.output_dropout(self.factor(features) if self.factor is not None else features)
+        return features, weights, state._replace(rnn=states, contexts=contexts)
+
+    def _attend(self, h: Tensor, encoder_out: EncoderOut, state: DecoderState):
+        contexts = state.contexts
+        if isinstance(self.attention, ConvAttention):
+            c, weights, contexts = self.attention(h, encoder_out.memory, contexts, state.weights)
+        else:
+            c, weights = self.attention(h, encoder_out.memory, state.weights)
+        return c, weights.mean(1), contexts
+
+    def unroll_stepwise(
+        self, x: Tensor, state: DecoderState, encoder_out: EncoderOut
+    ) -> Tuple[Tensor, Optional[Tensor], DecoderState]:
+        """As :meth:`unroll`, one position after the other, each fed with what the one before gave."""
+        features, weights = [], []
+        for x_t in x.split(1, dim=1):
+            if self.input_feeding:
+                x_t = torch.cat([x_t, state.features], dim=-1)
+            features_t, weights_t, state = self.unroll(x_t, state, encoder_out)
+            if self.input_feeding:
+                state = state._replace(features=features_t)
+            if self.locates:
+                state = state._replace(weights=weights_t)
+            features.append(features_t)
+            weights.append(weights_t)
+        return torch.cat(features, dim=1), torch.cat(weights, dim=1) if self.attends else None, state
+
+    def output_layer(self, features: Tensor, **_: Any) -> Tensor:
+        """Features -> logits; an adaptive softmax works on the features themselves."""
+        return features if self.output is None else self.output(features)
+
+    def reorder_incremental_state(self, incremental_state: Dict[str, Any], new_order: Tensor) -> None:
+        """Moves the state of every beam to its new row."""
+        state = self.get_incremental_state(incremental_state, STATE)
+        if state is not None:
+            self.set_incremental_state(incremental_state, STATE, reorder(state, new_order))
+
+    def max_positions(self) -> int:
+        return UNLIMITED
+
+
+def decoder_stack(
+    cfg: Seq2SeqConfig, layers: int, input_dim: int, context_dim: int, residual_from: int, dropout: nn.Module
+) -> RecurrentStack:
+    """So many recurrent layers of the decoder, each of which takes a context of ``context_dim`` beside its input."""
+    dims = [input_dim, *[cfg.decoder_hidden_size] * (layers - 1)]
+    return RecurrentStack(
+        [
+            recurrence(
+                cfg.decoder_cell,
+                dim + context_dim,
+                cfg.decoder_hidden_size,
+                cfg.linear_conv_kernel,
+                cfg.linear_output_gate,
+            )
+            for dim in dims
+        ],
+        input_dim,
+        residual_from,
+        cfg.layer_norm,
+        dropout,
+    )
+
+
+def build_attention(cfg: Seq2SeqConfig, source_dim: int) -> nn.Module:
+    """The attention that the options ask for, with a convolution over its contexts if they ask for one."""
+    attention = Attention(
+        cfg.attention,
+        cfg.decoder_hidden_size,
+        source_dim,
+        cfg.attention_dim,
+        cfg.attention_heads,
+        cfg.attention_dropout,
+        cfg.attention_location_filters,
+        cfg.attention_location_kernel,
+    )
+    if cfg.context_conv == "none":
+        return attention
+    conv = ContextConv(
+        cfg.context_conv,
+        source_dim,
+        cfg.context_conv_kernel,
+        cfg.context_conv_dilation,
+        cfg.context_conv_layers,
+        cfg.context_conv_heads if cfg.context_conv == "lightweight" else 1,
+    )
+    return ConvAttention(attention, conv)
+
+
+def encoder_state_dims(cfg: Seq2SeqConfig) -> Tuple[Tuple[int, ...], ...]:
+    """Dims of the vectors of every encoder layer's final state."""
+    vectors = 2 if cfg.encoder_cell == "lstm" else 1
+    return ((encoder_output_dim(cfg),) * vectors,) * cfg.encoder_layers

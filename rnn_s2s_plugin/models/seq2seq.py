@@ -1,0 +1,90 @@
+"""Building a model from its options: what all architectures share."""
+
+import os
+from typing import Any, Dict, Optional, Tuple, Type
+
+import torch
+import torch.nn as nn
+from fairseq import utils
+from fairseq.models import FairseqEncoderDecoderModel
+
+from ..errors import UsageError
+from .config import Seq2SeqConfig, complete
+from .decoder import RNNDecoder
+from .encoder import RNNEncoder
+
+
+class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
+    """Encoder, decoder and, through the options, the attention between them."""
+
+    config_class: Type[Seq2SeqConfig] = Seq2SeqConfig
+
+    @classmethod
+    def build_model(cls, cfg: Any, task: Any) -> "RNNSeq2SeqModel":
+        """
+        Args:
+            cfg: options as fairseq passes them: complete or, from older checkpoints, with some missing.
+            task: gives the dictionaries.
+
+        Raises:
+            UsageError: for options that cannot work together or with the task's data.
+        """
+        cfg = complete(cfg, cls.config_class)
+        source_embedding, target_embedding = build_embeddings(cfg, task.source_dictionary, task.target_dictionary)
+        decoder = RNNDecoder(cfg, task.target_dictionary, target_embedding)
+        attention = getattr(decoder.attention, "attention", decoder.attention)
+        encoder = RNNEncoder(
+            cfg, task.source_dictionary, source_embedding, attention.project_keys if attention is not None else None
+        )
+        return cls(encoder, decoder)
+
+    def max_positions(self) -> Tuple[int, int]:
+        return self.encoder.max_positions(), self.decoder.max_positions()
+
+
+def build_embeddings(cfg: Seq2SeqConfig, source: Any, target: Any) -> Tuple[nn.Embedding, nn.Embedding]:
+    """Source and target embedding: one and the same with ``--share-all-embeddings``."""
+    if not cfg.share_all_embeddings:
+        return (
+            embedding(source, cfg.encoder_embed_dim, cfg.encoder_embed_path, cfg.encoder_freeze_embed, "encoder"),
+            embedding(target, cfg.decoder_embed_dim, cfg.decoder_embed_path, cfg.decoder_freeze_embed, "decoder"),
+        )
+    if source != target:
+        raise UsageError(
+            "--share-all-embeddings needs one dictionary for both languages, the data has two: run fairseq-preprocess "
+            "with --joined-dictionary"
+        )
+    frozen = cfg.encoder_freeze_embed or cfg.decoder_freeze_embed
+    shared = embedding(source, cfg.encoder_embed_dim, cfg.encoder_embed_path, frozen, "encoder")
+    return shared, shared
+
+
+def embedding(dictionary: Any, dim: int, path: Optional[str], frozen: bool, side: str) -> nn.Embedding:
+    """A matrix with zeros for padding, from ``path`` (word2vec or GloVe text format) for the words found there."""
+    matrix = nn.Embedding(len(dictionary), dim, dictionary.pad())
+    nn.init.normal_(matrix.weight, std=dim**-0.5)
+    nn.init.zeros_(matrix.weight[dictionary.pad()])
+    if path is not None:
+        utils.load_embedding(read_vectors(path, dim, f"--{side}-embed-path"), dictionary, matrix)
+    matrix.weight.requires_grad = not frozen
+    return matrix
+
+
+def read_vectors(path: str, dim: int, flag: str) -> Dict[str, Any]:
+    """Word vectors from a text file: a word and its numbers on every line, after a header of two numbers or none.
+
+    Raises:
+        UsageError: if the file is missing, or a line has not ``dim`` numbers.
+    """
+    if not os.path.isfile(path):
+        raise UsageError(f"{flag}: there is no file {path}")
+    vectors = {}
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            word, *values = line.rstrip().split(" ")
+            if number == 1 and len(values) == 1:
+                continue
+            if len(values) != dim:
+                raise UsageError(f"{flag}: line {number} of {path} has {len(values)} numbers, the model needs {dim}")
+            vectors[word] = torch.tensor([float(value) for value in values])
+    return vectors

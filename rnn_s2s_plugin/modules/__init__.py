@@ -1,0 +1,1 @@
+"""The parts that the models are made of. Tensors are (batch, length, dim) throughout."""

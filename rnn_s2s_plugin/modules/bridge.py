@@ -1,0 +1,102 @@
+"""The decoder's first state, made of what the encoder has read:  h_0 = bridge(s).
+
+======== ==================================================== ================================================
+bridge   h_0 of decoder layer j (and c_0 of an LSTM likewise)  source
+======== ==================================================== ================================================
+zero     0
+last     the final state of an encoder layer, mapped linearly  Sutskever et al. 2014
+         if sizes differ
+mean     tanh(W_j mean_i s_i + b)                              Sennrich et al. 2017 (Nematus), section 2
+mlp      tanh(W_j [→s_S; ←s_1] + b)                            Bahdanau et al. 2015, appendix A.2.2
+======== ==================================================== ================================================
+"""
+
+from typing import Optional, Sequence, Tuple
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from .recurrent import Padding, State
+
+BRIDGES = ("zero", "last", "mean", "mlp")
+
+
+def summarize(
+    kind: str, states: Tensor, final_states: Sequence[State], padding: Padding, half: int
+) -> Tuple[Tensor, ...]:
+    """What the bridge of that kind needs of the source: tensors (batch, dim).
+
+    Args:
+        states: (batch, length, dim), the encoder's outputs, words first.
+        final_states: of every encoder layer.
+        half: dims of ``states`` that belong to the left-to-right direction.
+    """
+    if kind == "zero":
+        return ()
+    if kind == "mean":
+        words = states.masked_fill(padding.words_first(padding.mask).unsqueeze(-1), 0.0)
+        return (words.sum(1) / padding.lengths.clamp(min=1).unsqueeze(1).to(words.dtype),)
+    if kind == "mlp":
+        return (torch.cat([padding.last_word(states[..., :half]), states[:, 0, half:]], dim=-1),)
+    return tuple(part.to(states.dtype) for state in final_states for part in state if part.dim() == 2)
+
+
+class Bridge(nn.Module):
+    """Maps a :func:`summarize`-d source to the first states of the decoder's layers.
+
+    Args:
+        kind: one of :data:`BRIDGES`.
+        source_dim: dims of the encoder's outputs.
+        encoder_states: per encoder layer, the dims of its (bidirectional) final state's vectors.
+        decoder_states: per decoder layer, the shapes of its state's tensors.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        source_dim: int,
+        encoder_states: Sequence[Sequence[int]],
+        decoder_states: Sequence[Sequence[Tuple[int, ...]]],
+    ):
+        super().__init__()
+        self.kind = kind
+        self.shapes = decoder_states
+        # Only vectors are bridged: a short convolution starts with an empty past.
+        vectors = [[shape[0] for shape in shapes if len(shape) == 1] for shapes in decoder_states]
+        if kind == "last":
+            self.sources = [_aligned(encoder_states, layer, part, len(vectors)) for layer, part in _pairs(vectors)]
+            sizes = [size for layer in encoder_states for size in layer]
+            self.maps = nn.ModuleList(
+                nn.Identity() if sizes[source] == size else nn.Linear(sizes[source], size, bias=False)
+                for source, size in zip(self.sources, (size for layer in vectors for size in layer))
+            )
+        elif kind in ("mean", "mlp"):
+            self.sources = [0 for layer in vectors for _ in layer]
+            self.maps = nn.ModuleList(
+                nn.Sequential(nn.Linear(source_dim, size), nn.Tanh()) for layer in vectors for size in layer
+            )
+
+    def forward(self, summary: Sequence[Tensor]) -> Optional[Tuple[State, ...]]:
+        """Tensors (batch, dim) of :func:`summarize` -> one state per decoder layer; None for zero states."""
+        if self.kind == "zero":
+            return None
+        vectors = iter([transform(summary[source]) for transform, source in zip(self.maps, self.sources)])
+        return tuple(
+            tuple(next(vectors) if len(shape) == 1 else summary[0].new_zeros(len(summary[0]), *shape) for shape in shapes)
+            for shapes in self.shapes
+        )
+
+
+def _pairs(vectors):
+    return [(layer, part) for layer, sizes in enumerate(vectors) for part in range(len(sizes))]
+
+
+def _aligned(encoder_states, layer: int, part: int, decoder_layers: int) -> int:
+    """Index, among all final vectors of the encoder, of the one that starts this part of this decoder layer.
+
+    Top layers belong together. A decoder LSTM behind an encoder without cell state takes h for both.
+    """
+    source_layer = min(layer + max(len(encoder_states) - decoder_layers, 0), len(encoder_states) - 1)
+    before = sum(len(state) for state in encoder_states[:source_layer])
+    return before + min(part, len(encoder_states[source_layer]) - 1)

@@ -1,0 +1,140 @@
+"""Attention whose context vectors go through a causal convolution:  c'_t = conv(c)_t.
+
+The output at step t then sees a window of past contexts and not only the present one.
+
+The convolutions here are written out rather than taken from ``fairseq.modules``: ``ConvTBC`` and ``LightweightConv``
+have no dilation and keep their decoding state under fairseq's incremental-state keys in (length, batch, dim) order,
+and ``LinearizedConvolution`` warns about deprecated hooks. These keep the last inputs as a plain tensor.
+"""
+
+from typing import Optional, Tuple
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from .attention import Attention, AttentionMemory
+from .causal_conv import look_back, weighted_sum
+
+CONTEXT_CONVS = ("depthwise", "gated", "lightweight")
+
+
+class CausalConv(nn.Module):
+    """One causal convolution: the output at t is made of the inputs at t, t-d, …, t-(k-1)d  (d: dilation).
+
+    ============ ============================================== =============================================
+    kind         c'_t                                           source
+    ============ ============================================== =============================================
+    depthwise    W Σ_j w_j ⊙ c_{t-jd} + b                       Chollet 2017 (depthwise, then pointwise)
+    gated        c_t + GLU(Σ_j W_j c_{t-jd} + b)                Dauphin et al. 2017; Gehring et al. 2017
+    lightweight  W (Σ_j softmax(w^head)_j c_{t-jd}) + b         Wu et al. 2019 (dims of a head share weights)
+    ============ ============================================== =============================================
+
+    Args:
+        kind: one of :data:`CONTEXT_CONVS`.
+        dim: dims of input and output.
+        kernel: number of taps k.
+        dilation: distance between taps d.
+        heads: ``lightweight`` only, number of groups that share their weights; must divide ``dim``.
+    """
+
+    def __init__(self, kind: str, dim: int, kernel: int, dilation: int = 1, heads: int = 1):
+        super().__init__()
+        if kind not in CONTEXT_CONVS:
+            raise ValueError(f"the context convolution must be one of {', '.join(CONTEXT_CONVS)}, got {kind!r}")
+        if kernel < 1 or dilation < 1:
+            raise ValueError(f"kernel and dilation must be at least 1, got {kernel} and {dilation}")
+        if dim % heads:
+            raise ValueError(f"{heads} heads of the context convolution do not divide {dim} dims")
+        self.kind, self.kernel, self.dilation, self.heads = kind, kernel, dilation, heads
+        if kind == "gated":
+            self.proj = nn.Linear(kernel * dim, 2 * dim)
+        else:
+            width = heads if kind == "lightweight" else dim
+            self.taps = nn.Parameter(torch.empty(kernel, width).uniform_(-1, 1) / kernel**0.5)
+            self.proj = nn.Linear(dim, dim)
+
+    @property
+    def memory(self) -> int:
+        """Past positions that the next output depends on."""
+        return (self.kernel - 1) * self.dilation
+
+    def forward(self, x: Tensor, past: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
+        """
+        Args:
+            x: (batch, length, dim).
+            past: (batch, memory, dim), the inputs before ``x``; zeros when missing.
+
+        Returns:
+            the output (batch, length, dim) and the ``past`` of the next call.
+        """
+        views, past = look_back(x, past, self.kernel, self.dilation)
+        return self._combine(x, views), past
+
+    def _combine(self, x: Tensor, views: list) -> Tensor:
+        if self.kind == "gated":
+            return x + F.glu(self.proj(torch.cat(views, dim=-1)), dim=-1)
+        taps = self.taps
+        if self.kind == "lightweight":
+            taps = torch.softmax(taps, dim=0).repeat_interleave(x.size(-1) // self.heads, dim=1)
+        return self.proj(weighted_sum(views, taps))
+
+
+class ContextConv(nn.Module):
+    """A stack of :class:`CausalConv` layers; layer n has dilation ``dilation ** n``."""
+
+    def __init__(self, kind: str, dim: int, kernel: int, dilation: int = 1, layers: int = 1, heads: int = 1):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            CausalConv(kind, dim, kernel, dilation**depth, heads) for depth in range(1, layers + 1)
+        )
+        self.memory = sum(layer.memory for layer in self.layers)
+
+    def forward(self, x: Tensor, past: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
+        """As :meth:`CausalConv.forward`, with the layers' pasts side by side in one (batch, memory, dim) tensor."""
+        pasts = [None] * len(self.layers) if past is None else past.split([la.memory for la in self.layers], dim=1)
+        kept = []
+        for layer, layer_past in zip(self.layers, pasts):
+            x, layer_past = layer(x, layer_past)
+            kept.append(layer_past)
+        return x, torch.cat(kept, dim=1)
+
+
+class ConvAttention(nn.Module):
+    """Attention followed by a causal convolution over its contexts; usable on its own.
+
+    >>> module = ConvAttention(Attention("general", 8, 6, 8), ContextConv("gated", 6, kernel=3))
+    >>> source, padding = torch.randn(2, 5, 6), torch.zeros(2, 5, dtype=torch.bool)
+    >>> memory = module.attention.project_keys(source, padding)
+    >>> contexts, weights, past = module(torch.randn(2, 4, 8), memory)         # four target positions at once
+    >>> contexts.shape, weights.shape
+    (torch.Size([2, 4, 6]), torch.Size([2, 1, 4, 5]))
+    >>> context, _, past = module(torch.randn(2, 1, 8), memory, past)          # one more step of decoding
+    """
+
+    def __init__(self, attention: Attention, conv: ContextConv):
+        super().__init__()
+        self.attention = attention
+        self.conv = conv
+
+    def forward(
+        self,
+        query: Tensor,
+        memory: AttentionMemory,
+        past: Optional[Tensor] = None,
+        previous: Optional[Tensor] = None,
+    ):
+        """
+        Args:
+            query: (batch, T, query_dim).
+            memory: from ``attention.project_keys``.
+            past: (batch, conv.memory, source_dim), from the call before.
+            previous: as in :meth:`Attention.forward`.
+
+        Returns:
+            contexts (batch, T, source_dim), weights (batch, heads, T, S) and the next ``past``.
+        """
+        contexts, weights = self.attention(query, memory, previous)
+        contexts, past = self.conv(contexts, past)
+        return contexts, weights, past

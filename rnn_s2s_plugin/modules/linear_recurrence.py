@@ -1,0 +1,108 @@
+"""Gated linear recurrences  h_t = a_t ⊙ h_{t-1} + b_t,  gates from the input alone.
+
+As nothing but the elementwise recurrence depends on the past, the matrix products of all positions are one call and
+the recurrence is a parallel scan. Gates and state are float32 whatever the precision of the rest: in bfloat16 a gate
+near 1 rounds to exactly 1 and the state drifts.
+"""
+
+from typing import Optional, Tuple
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from .causal_conv import look_back, weighted_sum
+from .scan import linear_scan
+
+LINEAR_CELLS = ("mingru", "minlstm")
+
+
+class LinearRecurrence(nn.Module):
+    """One layer of minGRU or minLSTM (Feng et al. 2024, "Were RNNs all we needed?"), in one direction.
+
+    ======== ================================ ========================= =====================
+    cell     gates                            a_t                       b_t
+    ======== ================================ ========================= =====================
+    mingru   z_t = σ(W_z x_t)                 1 - z_t                   z_t ⊙ h̃_t
+    minlstm  f_t = σ(W_f x_t), i_t = σ(W_i x) f_t / (f_t + i_t)         i_t / (f_t + i_t) ⊙ h̃_t
+    ======== ================================ ========================= =====================
+
+    with h̃_t = W_h x_t (all with a bias). ``conv_kernel`` > 0 puts a short causal depthwise convolution with SiLU
+    before the gates (Gu & Dao 2023, section 3.4); ``output_gate`` gives y_t = silu(W_o x_t) ⊙ h_t (Lei et al. 2018 and
+    Bradbury et al. 2017 gate their outputs likewise), otherwise y_t = h_t.
+
+    Args:
+        cell: one of :data:`LINEAR_CELLS`.
+        input_dim: dims of x_t.
+        hidden_dim: dims of h_t and of the output.
+        conv_kernel: taps of the short convolution; 0 for none.
+        output_gate: whether outputs are gated.
+    """
+
+    def __init__(self, cell: str, input_dim: int, hidden_dim: int, conv_kernel: int = 0, output_gate: bool = False):
+        super().__init__()
+        if cell not in LINEAR_CELLS:
+            raise ValueError(f"the cell must be one of {', '.join(LINEAR_CELLS)}, got {cell!r}")
+        self.cell = cell
+        self.hidden_dim = hidden_dim
+        self.conv = ShortConv(input_dim, conv_kernel) if conv_kernel else None
+        self.output_gate = output_gate
+        gates = 1 if cell == "mingru" else 2
+        self.in_proj = nn.Linear(input_dim, (gates + 1 + output_gate) * hidden_dim)
+
+    @property
+    def state_shapes(self) -> Tuple[Tuple[int, ...], ...]:
+        """Shape, per sentence, of every tensor of the state."""
+        conv = ((self.conv.kernel - 1, self.conv.dim),) if self.conv is not None else ()
+        return ((self.hidden_dim,), *conv)
+
+    def forward(self, x: Tensor, state: Optional[Tuple[Tensor, ...]] = None, lengths: Optional[Tensor] = None):
+        """
+        Args:
+            x: (batch, length, input_dim).
+            state: from the call before, shaped as ``state_shapes``; zero when missing.
+            lengths: (batch,), the words of each sentence where the rest is padding; h then stays as it was after the
+                last word. (What the short convolution keeps is not meant to be used after padding.)
+
+        Returns:
+            outputs (batch, length, hidden_dim) and the state after the last word.
+        """
+        h0, *past = state if state is not None else (None,)
+        if self.conv is not None:
+            x, past = self.conv(x, past[0] if past else None)
+            past = [past]
+        projected = self.in_proj(x)
+        gates = projected.float() if projected.dtype in (torch.float16, torch.bfloat16) else projected
+        gates = gates.split(self.hidden_dim, dim=-1)
+        a, b = self._decay_and_input(*gates[: len(gates) - self.output_gate])
+        if lengths is not None:
+            padding = (torch.arange(x.size(1), device=x.device) >= lengths.unsqueeze(1)).unsqueeze(-1)
+            a, b = a.masked_fill(padding, 1.0), b.masked_fill(padding, 0.0)
+        h = linear_scan(a, b, h0 if h0 is None else h0.to(a.dtype))
+        y = h * F.silu(gates[-1]) if self.output_gate else h
+        return y.to(x.dtype), (h[:, -1], *past)
+
+    def _decay_and_input(self, *gates: Tensor) -> Tuple[Tensor, Tensor]:
+        if self.cell == "mingru":
+            gate, candidate = gates
+            return torch.sigmoid(-gate), torch.sigmoid(gate) * candidate
+        forget, write, candidate = gates
+        # σ(f) / (σ(f) + σ(i)) without dividing two numbers that may both be 0.
+        balance = F.logsigmoid(forget) - F.logsigmoid(write)
+        return torch.sigmoid(balance), torch.sigmoid(-balance) * candidate
+
+
+class ShortConv(nn.Module):
+    """SiLU of a causal depthwise convolution over a few positions."""
+
+    def __init__(self, dim: int, kernel: int):
+        super().__init__()
+        self.dim, self.kernel = dim, kernel
+        self.taps = nn.Parameter(torch.empty(kernel, dim).uniform_(-1, 1) / kernel**0.5)
+        self.bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Tensor, past: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
+        """x (batch, length, dim), past (batch, kernel - 1, dim) -> output like x, and the next past."""
+        views, past = look_back(x, past, self.kernel)
+        return F.silu(weighted_sum(views, self.taps) + self.bias), past

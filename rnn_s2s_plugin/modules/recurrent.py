@@ -1,0 +1,223 @@
+"""Recurrent layers and stacks of them, with one interface for nonlinear (cuDNN/oneDNN) and linear recurrences.
+
+A layer's state is a tuple of tensors with the batch first; the first one is h. Sentences stand at the left of their
+rows here, padding at the right, so that nothing recurrent has to know about padding; :class:`Padding` brings them there
+and back.
+"""
+
+from typing import Optional, Sequence, Tuple
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from .linear_recurrence import LINEAR_CELLS, LinearRecurrence
+
+NONLINEAR_CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+CELLS = (*NONLINEAR_CELLS, *LINEAR_CELLS)
+
+State = Tuple[Tensor, ...]
+
+
+class Padding:
+    """Where the words of a batch are, whichever side it is padded on (fairseq pads sources on the left).
+
+    Args:
+        mask: (batch, length), True where there is no word.
+    """
+
+    def __init__(self, mask: Tensor):
+        self.mask = mask
+        self.lengths = (~mask).sum(1)
+        self._words_first = mask.int().argsort(dim=1, stable=True)
+        self._original = self._words_first.argsort(dim=1)
+        position = torch.arange(mask.size(1), device=mask.device).expand_as(mask)
+        mirrored = self.lengths.unsqueeze(1) - 1 - position
+        self._mirrored = torch.where(mirrored >= 0, mirrored, position)
+
+    def words_first(self, x: Tensor) -> Tensor:
+        """(batch, length, …): words moved to the left, in their order."""
+        return _gather_positions(x, self._words_first)
+
+    def original(self, x: Tensor) -> Tensor:
+        """Undoes :meth:`words_first`."""
+        return _gather_positions(x, self._original)
+
+    def reverse(self, x: Tensor) -> Tensor:
+        """Reverses the words of every sentence (given with words first); its own inverse."""
+        return _gather_positions(x, self._mirrored)
+
+    def last_word(self, x: Tensor) -> Tensor:
+        """(batch, dim): what stands at the last word (given with words first)."""
+        return _last_word(x, self.lengths)
+
+
+def _gather_positions(x: Tensor, index: Tensor) -> Tensor:
+    if x.dim() == 2:
+        return x.gather(1, index)
+    return x.gather(1, index.unsqueeze(-1).expand(-1, -1, x.size(2)))
+
+
+def _last_word(x: Tensor, lengths: Tensor) -> Tensor:
+    return _gather_positions(x, (lengths - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
+
+
+class NonlinearRecurrence(nn.Module):
+    """One layer of LSTM (Hochreiter & Schmidhuber 1997), GRU (Cho et al. 2014) or tanh RNN (Elman 1990)."""
+
+    def __init__(self, cell: str, input_dim: int, hidden_dim: int):
+        super().__init__()
+        self.rnn = NONLINEAR_CELLS[cell](input_dim, hidden_dim, batch_first=True)
+        self.hidden_dim = hidden_dim
+        self.has_cell_state = cell == "lstm"
+
+    @property
+    def state_shapes(self) -> Tuple[Tuple[int, ...], ...]:
+        """Shape, per sentence, of every tensor of the state."""
+        return ((self.hidden_dim,),) * (1 + self.has_cell_state)
+
+    def forward(self, x: Tensor, state: Optional[State] = None, lengths: Optional[Tensor] = None):
+        """
+        Args:
+            x: (batch, length, input_dim).
+            state: from the call before; zero when missing.
+            lengths: (batch,), the words of each sentence; the state returned is then the one after the last word.
+
+        Returns:
+            outputs (batch, length, hidden_dim) and the state.
+        """
+        if state is not None:
+            state = tuple(part.unsqueeze(0).to(x.dtype) for part in state)
+            state = state if self.has_cell_state else state[0]
+        if lengths is not None and self.has_cell_state:
+            return self._packed(x, state, lengths)
+        y, state = self.rnn(x, state)
+        if lengths is not None:
+            return y, (_last_word(y, lengths),)
+        return y, tuple(part.squeeze(0) for part in (state if self.has_cell_state else (state,)))
+
+    def _packed(self, x: Tensor, state, lengths: Tensor):
+        # The LSTM's cell state at the last word is not among its outputs: packing is the one way to it. It costs a
+        # host synchronisation and, on CPU, about twice the time, so it is done only for a bridge that asks for it.
+        packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
+        y, state = self.rnn(packed, state)
+        y, _ = pad_packed_sequence(y, batch_first=True, total_length=x.size(1))
+        return y, tuple(part.squeeze(0) for part in state)
+
+
+def recurrence(cell: str, input_dim: int, hidden_dim: int, conv_kernel: int = 0, output_gate: bool = False):
+    """The layer of that name; ``conv_kernel`` and ``output_gate`` are of the linear recurrences."""
+    if cell in NONLINEAR_CELLS:
+        return NonlinearRecurrence(cell, input_dim, hidden_dim)
+    return LinearRecurrence(cell, input_dim, hidden_dim, conv_kernel, output_gate)
+
+
+class BidirectionalRecurrence(nn.Module):
+    """Two layers of half the output each, one of which reads the sentence from its end (Schuster & Paliwal 1997)."""
+
+    def __init__(self, forward_layer: nn.Module, backward_layer: nn.Module):
+        super().__init__()
+        self.forward_layer = forward_layer
+        self.backward_layer = backward_layer
+        self.hidden_dim = forward_layer.hidden_dim + backward_layer.hidden_dim
+
+    def forward(self, x: Tensor, padding: Padding, lengths: Optional[Tensor] = None) -> Tuple[Tensor, State]:
+        """x (batch, length, dim) with words first -> outputs (batch, length, hidden_dim) and both final states."""
+        ahead, ahead_state = self.forward_layer(x, lengths=lengths)
+        back, back_state = self.backward_layer(padding.reverse(x), lengths=lengths)
+        # The short convolution's past (three dims) is of no use after the last word.
+        pairs = [pair for pair in zip(ahead_state, back_state) if pair[0].dim() == 2]
+        return torch.cat([ahead, padding.reverse(back)], dim=-1), tuple(torch.cat(pair, dim=-1) for pair in pairs)
+
+
+class SequenceDropout(nn.Module):
+    """Dropout on (batch, length, dim); ``variational``: the same mask at all positions (Gal & Ghahramani 2016)."""
+
+    def __init__(self, rate: float, variational: bool = False):
+        super().__init__()
+        self.rate, self.variational = rate, variational
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.variational or not self.training or self.rate == 0:
+            return F.dropout(x, self.rate, self.training)
+        return x * F.dropout(x.new_ones(x.size(0), 1, x.size(2)), self.rate)
+
+
+class RecurrentStack(nn.Module):
+    """Layers on top of each other:  x ← [x +] dropout(layer(norm(x))),  and a norm at the end if there are norms.
+
+    Args:
+        layers: the recurrent layers, in order.
+        input_dim: dims of the stack's input.
+        residual_from: the first layer (from 1) with a residual connection; 0 for none.
+        layer_norm: normalise the input of every layer and the output of the last.
+        dropout: applied between layers.
+    """
+
+    def __init__(
+        self, layers: Sequence[nn.Module], input_dim: int, residual_from: int, layer_norm: bool, dropout: nn.Module
+    ):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.residual_from = residual_from
+        self.dropout = dropout
+        dims = [input_dim, *(layer.hidden_dim for layer in layers)]
+        for number, (below, above) in enumerate(zip(dims, dims[1:]), start=1):
+            if self._is_residual(number) and below != above:
+                raise ValueError(f"layer {number} cannot be residual: its input has {below} dims, its output {above}")
+        self.output_dim = dims[-1]
+        normed = dims if layer_norm else []
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for dim in normed)
+
+    def _is_residual(self, number: int) -> bool:
+        return 0 < self.residual_from <= number
+
+    def _norm(self, x: Tensor, index: int) -> Tensor:
+        return self.norms[index](x) if len(self.norms) else x
+
+    def _connect(self, x: Tensor, y: Tensor, number: int) -> Tensor:
+        y = self.dropout(y) if number < len(self.layers) else y
+        return x + y if self._is_residual(number) else y
+
+    def forward(
+        self, x: Tensor, states: Optional[Sequence[State]] = None, context: Optional[Tensor] = None
+    ) -> Tuple[Tensor, Tuple[State, ...]]:
+        """
+        Args:
+            x: (batch, length, input_dim).
+            states: one per layer, from the call before; zero when missing.
+            context: (batch, length, context_dim), given to every layer beside its input.
+
+        Returns:
+            outputs (batch, length, output_dim) and the new states.
+        """
+        new_states = []
+        for index, layer in enumerate(self.layers):
+            y = self._norm(x, index)
+            y = y if context is None else torch.cat([y, context], dim=-1)
+            y, state = layer(y, states[index] if states is not None else None)
+            new_states.append(state)
+            x = self._connect(x, y, index + 1)
+        return self._norm(x, len(self.layers)), tuple(new_states)
+
+    def encode(self, x: Tensor, padding: Padding, final_states: bool = False) -> Tuple[Tensor, Tuple[State, ...]]:
+        """The same over whole sentences, in one or both directions.
+
+        Args:
+            x: (batch, length, input_dim), words first.
+            padding: where the words are.
+            final_states: whether the states after each sentence's last word are wanted (an LSTM then has to pack).
+        """
+        lengths = padding.lengths if final_states else None
+        states = []
+        for index, layer in enumerate(self.layers):
+            y = self._norm(x, index)
+            if isinstance(layer, BidirectionalRecurrence):
+                y, state = layer(y, padding, lengths)
+            else:
+                y, state = layer(y, lengths=lengths)
+            states.append(state)
+            x = self._connect(x, y, index + 1)
+        return self._norm(x, len(self.layers)), tuple(states)
