@@ -15,6 +15,7 @@ import pickle
 import re
 import sys
 import types
+import warnings
 from collections.abc import Callable
 
 import fairseq
@@ -69,10 +70,24 @@ def warn_about_unknown_fairseq() -> None:
 def restore_numpy_compat() -> None:
     """numpy 2.0 removed ``np.compat``, of which fairseq uses ``np.compat.long``, an alias of ``int``.
 
-    It is needed for ``--sample-break-mode eos`` (``TokenBlockDataset``) and ``--num-batch-buckets``.
+    ``--sample-break-mode eos`` of language models needs it (``TokenBlockDataset``).
     """
     if not hasattr(np, "compat"):
         np.compat = types.SimpleNamespace(long=int)
+
+
+def silence_warnings_about_fairseq() -> None:
+    """Ten lines per command about fairseq's own calls into hydra and torch, which no user can act upon."""
+    for message in (
+        r"hydra\.experimental\.",
+        r"\s*The version_base parameter is not specified",
+        r"In '.*': Usage of deprecated keyword in package header",
+        r"\s*'config' is validated against ConfigStore schema",
+        r"\s*The strict flag in the compose API is deprecated",
+        r"`torch\.cuda\.amp\.\w+\(args\.\.\.\)` is deprecated",
+        r"'pin_memory' argument is set as true but no accelerator is found",
+    ):
+        warnings.filterwarnings("ignore", message=message)
 
 
 # --- messages ------------------------------------------------------------------------------------------
@@ -111,7 +126,9 @@ def explain_missing_data(original, cfg, **kwargs):
             raise
         problem = f"{folder} holds no files named train.SOURCE-TARGET.LANGUAGE.bin or the like"
     if kwargs.get("from_checkpoint") and "dict.txt" in problem:
-        advice = "a language model (--lm-path) wants the target language's dictionary there: copy it to that name"
+        advice = (
+            "a language model (--lm-path) wants the target language's dictionary there: copy it to that name"
+        )
     else:
         advice = "name the folder that fairseq-preprocess wrote, its --destdir"
     raise UsageError(f"data folder {folder}: {problem}; {advice}")
@@ -125,8 +142,8 @@ def explain_missing_split(original, task, split, *args, **kwargs):
         return original(task, split, *args, **kwargs)
     except FileNotFoundError as error:
         raise UsageError(
-            f"{error}: the data folder has no {split!r} part; write it with fairseq-preprocess, "
-            "or name another one with --train-subset, --valid-subset or --gen-subset"
+            f"{error}; write that part with fairseq-preprocess, or name one that is there with "
+            "--train-subset, --valid-subset or --gen-subset"
         ) from error
 
 
@@ -161,26 +178,28 @@ def allow_checkpoint_classes() -> None:
 
 @mend(checkpoint_utils, "load_checkpoint_to_cpu")
 def explain_unusable_checkpoint(original, path, *args, **kwargs):
-    """A file that cannot be read, is damaged, is no checkpoint or holds foreign classes: say which, and why."""
+    """Says which file cannot be used and why, where torch answers with one of a dozen kinds of exceptions."""
     try:
         return original(path, *args, **kwargs)
-    except OSError as error:
-        problem = f"cannot be read ({error.strerror or error}); check its name and permissions"
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        foreign = re.findall(r"GLOBAL (\S+)", str(error))
-        if foreign:
+    except MemoryError:
+        raise
+    except Exception as error:
+        foreign = (
+            re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
+        )
+        if isinstance(error, OSError) and error.filename:
+            problem = f"cannot be read ({error.strerror}); check its name and permissions"
+        elif foreign:
             problem = (
-                f"holds a Python object, {foreign[0]}, that is not among those allowed in checkpoints, so it was "
-                "not loaded: loading it could run a stranger's code; use a checkpoint that fairseq-train wrote"
+                f"holds a Python object, {foreign[1]}, that is not allowed in checkpoints, so it was not "
+                "loaded: it could run a stranger's code; use a checkpoint that fairseq-train wrote"
             )
         else:
             problem = (
-                "is damaged or incomplete; use another one of the same folder (checkpoint_best.pt, "
-                "checkpoint_last.pt, ...), or delete it and train on"
+                "is damaged, incomplete or not a checkpoint of fairseq-train; use another one of the same "
+                "folder (checkpoint_best.pt, checkpoint_last.pt, ...), or delete it and train again"
             )
-    except (KeyError, TypeError, AttributeError):
-        problem = "is not a checkpoint that fairseq-train wrote; check its name"
-    raise UsageError(f"checkpoint {path} {problem}")
+        raise UsageError(f"checkpoint {path} {problem}") from error
 
 
 @mend(checkpoint_utils, "load_model_ensemble_and_task")
@@ -192,7 +211,9 @@ def explain_missing_checkpoint(original, filenames, *args, **kwargs):
         if not str(error).startswith("Model file not found: "):
             raise
         missing = str(error).removeprefix("Model file not found: ")
-    raise UsageError(f"checkpoint {missing} does not exist; --path names the checkpoint, or several joined by ':'")
+    raise UsageError(
+        f"checkpoint {missing} does not exist; --path names the checkpoint, or several joined by ':'"
+    )
 
 
 @mend(Trainer, "load_checkpoint")
@@ -246,10 +267,16 @@ def keep_every_sentence(original, indices, *args, **kwargs):
 
 @mend(options, "parse_args_and_arch")
 def correct_options(original, parser, *args, **kwargs):
-    """Corrects or refuses combinations of options that fairseq accepts and cannot carry out."""
+    """Corrects or refuses options that fairseq accepts and cannot carry out.
+
+    fairseq-validate alone has no default task and without --task ends in ``KeyError: None``.
+    """
+    if parser.get_default("task") is None:
+        parser.set_defaults(task="translation")
     parsed = original(parser, *args, **kwargs)
     namespace = parsed[0] if isinstance(parsed, tuple) else parsed
     _bf16_without_tpu(namespace)
+    _replace_unk_with_alignment(namespace)
     _refuse_processes_without_devices(namespace)
     _refuse_soft_alignment_in_interactive(namespace)
     return parsed
@@ -261,8 +288,18 @@ def _bf16_without_tpu(namespace: argparse.Namespace) -> None:
         namespace.tpu = False
 
 
+def _replace_unk_with_alignment(namespace: argparse.Namespace) -> None:
+    """--replace-unk needs the source word of each target word, which only --print-alignment finds.
+
+    Without a file (copy the source word) it is parsed as "@@ ", and fairseq then opens a file of that name.
+    """
+    if getattr(namespace, "replace_unk", None) is not None:
+        namespace.replace_unk = "" if namespace.replace_unk == "@@ " else namespace.replace_unk
+        namespace.print_alignment = namespace.print_alignment or "hard"
+
+
 def _refuse_processes_without_devices(namespace: argparse.Namespace) -> None:
-    """fairseq starts one process per CUDA device: without one it started none and ended as if all were well."""
+    """fairseq starts a process per CUDA device: without one it starts none and ends as if all were well."""
     processes = getattr(namespace, "distributed_world_size", 1) or 1
     started_by_hand = getattr(namespace, "distributed_no_spawn", False) or "WORLD_SIZE" in os.environ
     if processes > 1 and torch.cuda.device_count() == 0 and not started_by_hand:
@@ -275,7 +312,9 @@ def _refuse_processes_without_devices(namespace: argparse.Namespace) -> None:
 def _refuse_soft_alignment_in_interactive(namespace: argparse.Namespace) -> None:
     """fairseq-interactive prints pairs of positions only and stops at the first row of probabilities."""
     if hasattr(namespace, "buffer_size") and getattr(namespace, "print_alignment", None) == "soft":
-        raise UsageError("--print-alignment soft works with fairseq-generate only; use --print-alignment hard")
+        raise UsageError(
+            "--print-alignment soft works with fairseq-generate only; use --print-alignment hard"
+        )
 
 
 # --- generation ----------------------------------------------------------------------------------------
@@ -283,7 +322,7 @@ def _refuse_soft_alignment_in_interactive(namespace: argparse.Namespace) -> None
 
 @mend(search.DiverseBeamSearch, "step")
 def number_sentences_within_batch(original, self, step, lprobs, scores, prev_output_tokens=None, ids=None):
-    """--diverse-beam-groups keeps one row per sentence of the batch, but looks it up by number in the data set.
+    """--diverse-beam-groups keeps a row per sentence of the batch, but looks it up by number in the data set.
 
     That is an IndexError for every sentence whose number is not below the batch size, and silently another
     sentence's row for the rest. The first step has all sentences in order; later ones have those unfinished.
@@ -304,18 +343,9 @@ def count_steps(original, *args, **kwargs):
     return hypotheses
 
 
-@mend(FairseqTask, "build_generator")
-def align_for_replace_unk(original, task, models, args, seq_gen_cls=None, *more, **kwargs):
-    """--replace-unk needs to know the source word of each target word, which --print-alignment alone computes."""
-    wanted = getattr(args, "replace_unk", None) is not None and not getattr(args, "score_reference", False)
-    if wanted and seq_gen_cls is None and not getattr(args, "print_alignment", None):
-        seq_gen_cls = SequenceGeneratorWithAlignment
-    return original(task, models, args, seq_gen_cls, *more, **kwargs)
-
-
 @mend(utils, "replace_unk")
 def replace_unk_by_aligned_word(original, hypo_str, src_str, alignment, *args):
-    """The words are looked up by position, but alignments are pairs (hard) or rows of probabilities (soft)."""
+    """Words are looked up by position, but alignments are pairs (hard) or rows of probabilities (soft)."""
     if not isinstance(alignment, list):
         return original(hypo_str, src_str, alignment, *args)
     if alignment and isinstance(alignment[0], tuple):
@@ -331,11 +361,14 @@ def replace_unk_by_aligned_word(original, hypo_str, src_str, alignment, *args):
 def refuse_alignment_without_attention(original, generator, sample, hypotheses):
     """A model without attention has nothing to align by; fairseq stops with an IndexError."""
     if hypotheses and hypotheses[0][0]["attention"].numel() == 0:
-        raise UsageError("--print-alignment and --replace-unk need a model with attention, and this one has none")
+        raise UsageError(
+            "--print-alignment and --replace-unk need a model with attention, and this one has none"
+        )
     return original(generator, sample, hypotheses)
 
 
 warn_about_unknown_fairseq()
 restore_numpy_compat()
+silence_warnings_about_fairseq()
 print_usage_errors_plainly()
 allow_checkpoint_classes()

@@ -129,37 +129,43 @@ def _verb(german: list[str], english: list[str], objects: Sequence[str] = ()) ->
 
 
 NOUNS = {
-    "adult": _nouns(
-        "adult",
+    "stranger": _nouns(
+        "stranger",
         """
         Mann m Männer -es          | man men
         Frau f Frauen              | woman women
-        Lehrer m Lehrer -s         | teacher
-        Lehrerin f Lehrerinnen     | teacher
-        Arzt m Ärzte -es           | doctor
-        Ärztin f Ärztinnen         | doctor
-        Nachbar m Nachbarn -n      | neighbour
-        Nachbarin f Nachbarinnen   | neighbour
-        Student m Studenten -en    | student
-        Studentin f Studentinnen   | student
         Koch m Köche -s            | cook
         Köchin f Köchinnen         | cook
         Maler m Maler -s           | painter
         Bäcker m Bäcker -s         | baker
         Bäuerin f Bäuerinnen       | farmer
         Richter m Richter -s       | judge
+        Richterin f Richterinnen   | judge
         Sängerin f Sängerinnen     | singer
+        Polizist m Polizisten -en  | policeman policemen
+        Schauspieler m Schauspieler -s | actor
+        Journalist m Journalisten -en | journalist
+        Student m Studenten -en    | student
+        Studentin f Studentinnen   | student
+        """,
+    ),
+    "acquaintance": _nouns(
+        "acquaintance",
+        """
+        Lehrer m Lehrer -s         | teacher
+        Lehrerin f Lehrerinnen     | teacher
+        Arzt m Ärzte -es           | doctor
+        Ärztin f Ärztinnen         | doctor
+        Nachbar m Nachbarn -n      | neighbour
+        Nachbarin f Nachbarinnen   | neighbour
         Chef m Chefs -s            | boss
         Gast m Gäste -es           | guest
         Kunde m Kunden -n          | customer
         Kundin f Kundinnen         | customer
-        Polizist m Polizisten -en  | policeman policemen
         Freund m Freunde -es       | friend
         Freundin f Freundinnen     | friend
-        Schauspieler m Schauspieler -s | actor
         Anwältin f Anwältinnen     | lawyer
         Gärtner m Gärtner -s       | gardener
-        Journalist m Journalisten -en | journalist
         """,
     ),
     "family": _nouns(
@@ -286,7 +292,7 @@ NOUNS = {
         """,
     ),
 }
-PEOPLE = ("adult", "family", "child")
+PEOPLE = ("stranger", "acquaintance", "family", "child")
 GOODS = ("text", "food", "clothes", "vehicle", "device", "thing")
 
 _CHARACTER = """
@@ -300,6 +306,10 @@ _CHARACTER = """
         glücklich   | happy
         traurig     | sad
         müd müde    | tired
+"""
+_AGE = """
+        alt         | old
+        jung        | young
 """
 _LOOKS = """
         neu         | new
@@ -343,8 +353,10 @@ def _join(*tables: str) -> list[Adjective]:
     return _adjectives("\n".join(table.strip() for table in tables))
 
 
+COLOURS = _join(_COLOURS)
 ADJECTIVES = {
-    "adult": _join(_CHARACTER, "alt | old", "jung | young", "berühmt | famous", "reich | rich"),
+    "stranger": _join(_CHARACTER, _AGE, "berühmt | famous", "reich | rich"),
+    "acquaintance": _join(_CHARACTER, _AGE),
     "family": _join(_CHARACTER),
     "child": _join(_CHARACTER, "klein | small"),
     "text": _join(_READING, _VALUE),
@@ -362,21 +374,21 @@ TRANSITIVE = _verbs(
     """
     kaufen kaufe kaufst kauft gekauft       | buy buys bought buying         | text food clothes vehicle device thing
     verkaufen verkaufe verkaufst verkauft verkauft | sell sells sold selling | text food clothes vehicle device thing
-    suchen suche suchst sucht gesucht       | look looks looked looking for  | text clothes vehicle device thing adult child
+    suchen suche suchst sucht gesucht       | look looks looked looking for  | text clothes vehicle device thing stranger acquaintance child
     lesen lese liest liest gelesen          | read reads read reading        | text
     schreiben schreibe schreibst schreibt geschrieben | write writes wrote writing | text
     essen esse isst isst gegessen           | eat eats ate eating            | food
-    malen male malst malt gemalt            | paint paints painted painting  | vehicle adult child food
+    malen male malst malt gemalt            | paint paints painted painting  | vehicle stranger acquaintance child food
     waschen wasche wäschst wäscht gewaschen | wash washes washed washing     | clothes vehicle
     reparieren repariere reparierst repariert repariert | repair repairs repaired repairing | vehicle device
-    besuchen besuche besuchst besucht besucht | visit visits visited visiting | adult family child
-    treffen treffe triffst trifft getroffen | meet meets met meeting         | adult family child
+    besuchen besuche besuchst besucht besucht | visit visits visited visiting | stranger acquaintance family child
+    treffen treffe triffst trifft getroffen | meet meets met meeting         | stranger acquaintance family child
     tragen trage trägst trägt getragen      | carry carries carried carrying | thing opening
-    vergleichen vergleiche vergleichst vergleicht verglichen | compare compares compared comparing | text device room
-    zeichnen zeichne zeichnest zeichnet gezeichnet | draw draws drew drawing | adult child vehicle
-    an+rufen rufe rufst ruft gerufen        | call calls called calling      | adult family
-    ein+laden lade lädst lädt geladen       | invite invites invited inviting | adult family child
-    ab+holen hole holst holt geholt         | pick picks picked picking +up  | adult family child vehicle thing
+    beschreiben beschreibe beschreibst beschreibt beschrieben | describe describes described describing | text thing room
+    zeichnen zeichne zeichnest zeichnet gezeichnet | draw draws drew drawing | stranger acquaintance child vehicle
+    an+rufen rufe rufst ruft gerufen        | call calls called calling      | stranger acquaintance family
+    ein+laden lade lädst lädt geladen       | invite invites invited inviting | stranger acquaintance family child
+    ab+holen hole holst holt geholt         | pick picks picked picking +up  | stranger acquaintance family child vehicle thing
     auf+machen mache machst macht gemacht   | open opens opened opening      | opening
     zu+machen mache machst macht gemacht    | close closes closed closing    | opening
     auf+räumen räume räumst räumt geräumt   | tidy tidies tidied tidying +up | room
@@ -483,3 +495,5 @@ WEEKDAYS = dict(
         strict=True,
     )
 )
+
+COSTING = _verb("kosten koste kostest kostet gekostet".split(), "cost costs cost costing".split())

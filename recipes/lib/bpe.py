@@ -1,14 +1,28 @@
 """Byte-pair encoding with subword-nmt: learn jointly over several files, apply over all cores.
 
+Usage:
     python bpe.py learn --merges 10000 --workers 8 --codes CODES INPUT...
-    python bpe.py apply --codes CODES --workers 8 INPUT OUTPUT
+    python bpe.py apply --codes CODES --workers 8 --from FOLDER --to FOLDER NAME...
+
+Names that the target folder already holds are left alone.
 """
 
 import argparse
 import io
 from collections import Counter
 
-from files import RecipeError, atomic, chunks, read_lines, run_tool, spread, workers_for
+from files import (
+    RecipeError,
+    add_file_arguments,
+    atomic,
+    chunks,
+    files_to_make,
+    read_lines,
+    rewrite,
+    run_tool,
+    spread,
+    workers_for,
+)
 from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
 
@@ -49,32 +63,26 @@ def segment(lines: list[str]) -> list[str]:
     return [_bpe[0].process_line(line) for line in lines]
 
 
-def apply(codes: str, source: str, target: str, workers: int) -> None:
-    """Write ``source`` segmented by ``codes`` to ``target``."""
-    with atomic(target) as (out,):
-        pieces = chunks(read_lines(source))
-        for lines in spread(segment, pieces, workers_for(source, workers), setup, (codes,)):
-            out.writelines(line + "\n" for line in lines)
-
-
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     learning = commands.add_parser("learn")
     learning.add_argument("--merges", type=int, required=True)
     learning.add_argument("inputs", nargs="+")
+    learning.add_argument("--workers", type=int, default=1)
     applying = commands.add_parser("apply")
-    applying.add_argument("input")
-    applying.add_argument("output")
+    add_file_arguments(applying)
     for command in (learning, applying):
         command.add_argument("--codes", required=True)
-        command.add_argument("--workers", type=int, default=1)
     args = parser.parse_args()
     if args.command == "learn":
         learn(args.inputs, args.codes, args.merges, args.workers)
-    else:
-        apply(args.codes, args.input, args.output, args.workers)
+        return
+    for source, target in files_to_make(args):
+        rewrite(source, target, args.workers, segment, setup, (args.codes,))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,11 @@ cpu_count() { getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1; }
 
 # Words as one could type them.
 quoted() {
-    local text
-    printf -v text ' %q' "$@"
+    local word text=
+    for word; do
+        [[ $word =~ ^[A-Za-z0-9_@%+=:,./-]+$ ]] || printf -v word %q "$word"
+        text+=" $word"
+    done
     printf '%s' "${text:1}"
 }
 
@@ -48,22 +51,27 @@ run_to() {
 # step FILE… -- COMMAND…: run a command that makes these files, unless all are there. The command itself must write to
 # temporary names and rename.
 step() {
-    local missing=0
+    local outputs=()
     while [[ $1 != -- ]]; do
-        [[ -e $1 ]] || missing=1
+        outputs+=("$1")
         shift
     done
     shift
-    ((!missing)) || run "$@"
+    all_exist "${outputs[@]}" || run "$@"
 }
 
+all_exist() {
+    local file
+    for file; do [[ -e $file ]] || return 1; done
+}
+
+# open_log FOLDER STAGE: from here on, what say and run print also goes to FOLDER/STAGE.log.
 open_log() {
-    say "== $1"
-    ((DRY_RUN)) || {
-        make_folder "$LOGS"
-        LOG=$LOGS/$1.log
-        printf '\n== %s %s %s\n' "$1" "$(date '+%Y-%m-%d %H:%M:%S')" "$COMMAND" >>"$LOG"
-    }
+    say "== $2"
+    ((!DRY_RUN)) || return 0
+    make_folder "$1"
+    LOG=$1/$2.log
+    printf '\n== %s %s %s\n' "$2" "$(date '+%Y-%m-%d %H:%M:%S')" "$COMMAND" >>"$LOG"
 }
 
 close_log() { LOG=; }
@@ -86,11 +94,12 @@ need_space() {
 # need FILE STAGE: an output of an earlier stage.
 need() { ((DRY_RUN)) || [[ -e $1 ]] || die "$1 is missing: run the stage $2 first"; }
 
-# Whether stages that share a folder may go on: one at a time, the others wait.
+# lock FILE: of the runs that work in one folder, one stage at a time; the others wait. Held until the end of the stage,
+# also by a command that outlives a killed recipe.
 lock() {
     if ((DRY_RUN)) || ! command -v flock >/dev/null; then return 0; fi
     make_folder "$(dirname "$1")"
-    exec 9>"$1"
+    exec 9>>"$1"
     flock -n 9 || {
         say "waiting for another run that works in $(dirname "$1")"
         flock 9
@@ -124,14 +133,15 @@ remember_command() {
     for name in "${VARIABLES[@]}"; do
         ! printenv "$name" >/dev/null || words+=("$name=$(quoted "${!name}")")
     done
-    COMMAND="${words[*]}${words[*]:+ }$(quoted bash "${RECIPE_SCRIPT#"$REPO"/}" "$@")"
+    COMMAND="${words[*]-}${words[*]:+ }$(quoted bash "${RECIPE_SCRIPT#"$REPO"/}" "$@")"
 }
 
 # Python and its packages, asked for once, before anything else.
 require_python() {
     command -v "$PYTHON" >/dev/null || die "PYTHON=$PYTHON is no command: set PYTHON to a Python with the plugin installed"
     ((DRY_RUN)) && return 0
-    "$PYTHON" - <<'END' || die "PYTHON=$PYTHON: install what is missing with: pip install -e '.[recipes]'"
+    "$PYTHON" - <<'END' || die "PYTHON=$PYTHON: install the plugin as README.md says, or set PYTHON to" \
+        "the Python that it is installed in"
 import importlib.util, sys
 missing = [name for name in ("fairseq", "sacremoses", "subword_nmt", "sacrebleu") if not importlib.util.find_spec(name)]
 sys.exit(f"missing Python packages: {', '.join(missing)}" if missing else 0)

@@ -4,7 +4,7 @@
 stage_download() {
     local urls url missing=0 options=(--dest "$RAW")
     mapfile -t urls < <(corpus_urls)
-    for url in "${urls[@]}"; do [[ -e $RAW/${url##*/} ]] || missing=1; done
+    for url in "${urls[@]}"; do [[ -e $RAW/${url##*[/#]} ]] || missing=1; done
     if ((!missing)); then
         say "already there: ${#urls[@]} files in $RAW"
         return 0
@@ -13,87 +13,147 @@ stage_download() {
     lock "$WORK/.data.lock"
     [[ -z $RAW_DIR ]] || options+=(--from "$RAW_DIR")
     [[ -z $MIRROR ]] || options+=(--mirror "$MIRROR")
-    if [[ $SHA256SUMS != none && -e $SHA256SUMS ]]; then
-        options+=(--sha256sums "$SHA256SUMS")
-    elif [[ $SHA256SUMS != none && $SHA256SUMS != "$RECIPE_DIR/SHA256SUMS" ]]; then
-        die "SHA256SUMS=$SHA256SUMS: no such file (none switches the check off)"
+    if [[ $CHECKSUMS != none && -e $CHECKSUMS ]]; then
+        options+=(--checksums "$CHECKSUMS")
+    elif [[ $CHECKSUMS != none && $CHECKSUMS != "$RECIPE_DIR/CHECKSUMS" ]]; then
+        die "CHECKSUMS=$CHECKSUMS: no such file (none switches the check off)"
     fi
     run "$PYTHON" "$LIB/fetch.py" "${options[@]}" "${urls[@]}"
-    unlock
 }
 
+# Every NAME.LANGUAGE of the given names, in the array FILES.
+name_files() {
+    local name lang
+    FILES=()
+    for name; do
+        for lang in "${LANGS[@]}"; do FILES+=("$name.$lang"); done
+    done
+}
 
 stage_prepare() {
-    local lang split url splits=(train "${TESTS[@]}") finished=1
-    [[ -n ${VALID_EVERY:-} ]] || splits+=(valid)
+    local url
     settle "$PREP/settings" "$(prepare_settings)"
-    for split in train valid "${TESTS[@]}"; do
-        for lang in "${LANGS[@]}"; do [[ -e $PREP/bpe/$split.$lang ]] || finished=0; done
-    done
-    if ((finished)); then
+    name_files train valid "${TESTS[@]}"
+    if all_exist "${FILES[@]/#/$PREP/bpe/}"; then
         say "already there: $PREP/bpe"
         return 0
     fi
-    while read -r url; do need "$RAW/${url##*/}" download; done < <(corpus_urls)
+    while read -r url; do need "$RAW/${url##*[/#]}" download; done < <(corpus_urls)
     need_space "$PREPARE_MB"
     lock "$WORK/.data.lock"
-    corpus_extract
-    for split in "${splits[@]}"; do
-        run "$PYTHON" "$LIB/corpus.py" check ${LINES_OF[$split]:+--expect "${LINES_OF[$split]}"} \
-            "$PREP/raw/$split.${LANGS[0]}" "$PREP/raw/$split.${LANGS[1]}"
-        for lang in "${LANGS[@]}"; do
-            step "$PREP/tok/$split.$lang" -- "$PYTHON" "$LIB/text.py" --lang "$lang" --steps "$STEPS" \
-                --workers "$WORKERS" "$PREP/raw/$split.$lang" "$PREP/tok/$split.$lang"
-        done
-    done
+    unpack_all
+    tokenize_all
     select_pairs
-    segment
-    unlock
+    segment_all
+    count_pairs
 }
 
+# What the prepared text depends on.
 prepare_settings() {
-    settings STEPS MERGES
-    printf 'LANGS=%s\nFILTER=%s\nVALID_EVERY=%s\n' "${LANGS[*]}" "${FILTER[*]-}" "${VALID_EVERY:-}"
+    settings STEPS TEST_STEPS MERGES VALID_EVERY
+    printf 'LANGS=%s\nFILTER=%s\nFILTER_BPE=%s\n' "${LANGS[*]}" "${FILTER[*]-}" "${FILTER_BPE[*]-}"
+}
+
+# The splits that the corpus comes with, in the array SPLITS.
+name_splits() {
+    SPLITS=(train "${TESTS[@]}")
+    [[ -n $VALID_EVERY ]] || SPLITS+=(valid)
+}
+
+# PREP/raw: plain text, a file per split and language, as many lines on both sides.
+unpack_all() {
+    local jobs
+    name_splits
+    [[ ! -d $PREP/raw ]] || return 0
+    ((DRY_RUN)) || rm -rf "$PREP/raw.tmp"
+    mapfile -t jobs < <(corpus_files)
+    run "$PYTHON" "$LIB/corpus.py" unpack --from "$RAW" --to "$PREP/raw.tmp" "${UNPACK[@]}" "${jobs[@]}"
+    run "$PYTHON" "$LIB/corpus.py" check --from "$PREP/raw.tmp" --langs "${LANGS[@]}" "${SPLITS[@]}"
+    run mv "$PREP/raw.tmp" "$PREP/raw"
+}
+
+# PREP/tok: the same, normalised and tokenized; the training text by STEPS, the others by TEST_STEPS.
+tokenize_all() {
+    local lang
+    for lang in "${LANGS[@]}"; do
+        tokenize "$lang" "$STEPS" train
+        tokenize "$lang" "$TEST_STEPS" "${SPLITS[@]:1}"
+    done
+}
+
+tokenize() {
+    local names=("${@:3}")
+    names=("${names[@]/%/.$1}")
+    step "${names[@]/#/$PREP/tok/}" -- "$PYTHON" "$LIB/text.py" --lang "$1" --steps "$2" --workers "$WORKERS" \
+        --from "$PREP/raw" --to "$PREP/tok" "${names[@]}"
 }
 
 # Filter the training pairs by length and take the validation set out of them, where the recipe says so.
-# Sets TRAIN_TEXT and VALID_TEXT, the names without language of what BPE is applied to.
+# TRAIN_FOLDER then holds the tokenized text of both.
 select_pairs() {
-    local a=${LANGS[0]} b=${LANGS[1]}
-    TRAIN_TEXT=$PREP/tok/train VALID_TEXT=$PREP/tok/valid
+    TRAIN_FOLDER=$PREP/tok
     if ((${#FILTER[@]})); then
-        step "$PREP/clean/train."{"$a","$b"} -- "$PYTHON" "$LIB/corpus.py" filter "${FILTER[@]}" \
-            "$TRAIN_TEXT."{"$a","$b"} "$PREP/clean/train."{"$a","$b"}
-        TRAIN_TEXT=$PREP/clean/train
+        name_files train
+        step "${FILES[@]/#/$PREP/clean/}" -- "$PYTHON" "$LIB/corpus.py" filter "${FILTER[@]}" --langs "${LANGS[@]}" \
+            "$TRAIN_FOLDER/train" "$PREP/clean/train"
+        TRAIN_FOLDER=$PREP/clean
     fi
-    if [[ -n ${VALID_EVERY:-} ]]; then
-        step "$PREP/split/"{train,valid}.{"$a","$b"} -- "$PYTHON" "$LIB/corpus.py" split --every "$VALID_EVERY" \
-            "$TRAIN_TEXT."{"$a","$b"} "$PREP/split/"{train,valid}.{"$a","$b"}
-        TRAIN_TEXT=$PREP/split/train VALID_TEXT=$PREP/split/valid
+    if [[ -n $VALID_EVERY ]]; then
+        name_files train valid
+        step "${FILES[@]/#/$PREP/split/}" -- "$PYTHON" "$LIB/corpus.py" split --every "$VALID_EVERY" \
+            --langs "${LANGS[@]}" "$TRAIN_FOLDER/train" "$PREP/split/train" "$PREP/split/valid"
+        TRAIN_FOLDER=$PREP/split
     fi
 }
 
-# Learn joint BPE on the training text and apply it to every split.
-segment() {
-    local split lang text
+# PREP/codes and PREP/bpe: joint BPE learnt on the training text and applied to every split; pairs of the training text
+# (and of the validation text taken out of it) are then filtered by their length in subwords where the recipe says so.
+segment_all() {
+    BPE_FOLDER=$PREP/bpe
     step "$PREP/codes" -- "$PYTHON" "$LIB/bpe.py" learn --merges "$MERGES" --workers "$WORKERS" \
-        --codes "$PREP/codes" "$TRAIN_TEXT.${LANGS[0]}" "$TRAIN_TEXT.${LANGS[1]}"
-    for split in train valid "${TESTS[@]}"; do
-        case $split in
-            train) text=$TRAIN_TEXT ;;
-            valid) text=$VALID_TEXT ;;
-            *) text=$PREP/tok/$split ;;
-        esac
-        for lang in "${LANGS[@]}"; do
-            step "$PREP/bpe/$split.$lang" -- "$PYTHON" "$LIB/bpe.py" apply --codes "$PREP/codes" \
-                --workers "$WORKERS" "$text.$lang" "$PREP/bpe/$split.$lang"
-        done
+        --codes "$PREP/codes" "$TRAIN_FOLDER/train.${LANGS[0]}" "$TRAIN_FOLDER/train.${LANGS[1]}"
+    segment "$PREP/tok" "${TESTS[@]}"
+    if [[ -n $VALID_EVERY ]]; then
+        segment_and_filter train valid
+    else
+        segment "$PREP/tok" valid
+        segment_and_filter train
+    fi
+}
+
+# segment FOLDER NAME…: apply BPE to both languages of some splits.
+segment() {
+    name_files "${@:2}"
+    step "${FILES[@]/#/$BPE_FOLDER/}" -- "$PYTHON" "$LIB/bpe.py" apply --codes "$PREP/codes" --workers "$WORKERS" \
+        --from "$1" --to "$BPE_FOLDER" "${FILES[@]}"
+}
+
+segment_and_filter() {
+    local split BPE_FOLDER=$BPE_FOLDER
+    if ((!${#FILTER_BPE[@]})); then
+        segment "$TRAIN_FOLDER" "$@"
+        return 0
+    fi
+    BPE_FOLDER=$PREP/bpe.all
+    segment "$TRAIN_FOLDER" "$@"
+    for split; do
+        name_files "$split"
+        step "${FILES[@]/#/$PREP/bpe/}" -- "$PYTHON" "$LIB/corpus.py" filter "${FILTER_BPE[@]}" \
+            --langs "${LANGS[@]}" "$PREP/bpe.all/$split" "$PREP/bpe/$split"
     done
 }
 
+# Say how many pairs there are, and how many there should be.
+count_pairs() {
+    local split expected=()
+    for split in train valid "${TESTS[@]}"; do expected+=("$split:${LINES_OF[$split]:-}"); done
+    run "$PYTHON" "$LIB/corpus.py" check --from "$PREP/bpe" --langs "${LANGS[@]}" "${expected[@]}"
+}
+
 stage_binarize() {
-    local tests joined=() now
+    local prefixes options=() now
     now=$(prepare_settings && settings JOINED)
+    lock "$WORK/.data.lock"
     if [[ -e $BIN ]]; then
         settle "$BIN/settings" "$now"
         [[ ! $PREP/bpe/train.$SRC -nt $BIN/settings ]] ||
@@ -103,23 +163,15 @@ stage_binarize() {
     fi
     need "$PREP/bpe/train.$SRC" prepare
     need_space "$PREPARE_MB"
-    lock "$WORK/.data.lock"
-    printf -v tests ",$PREP/bpe/%s" "${TESTS[@]}"
-    ((!JOINED)) || joined=(--joined-dictionary)
+    printf -v prefixes ",$PREP/bpe/%s" "${TESTS[@]}"
+    ((!JOINED)) || options=(--joined-dictionary)
     ((DRY_RUN)) || rm -rf "$BIN.tmp"
     # Both directions use the same data: fairseq finds the files of the pair by either order of its languages.
     run fairseq-preprocess --source-lang "${LANGS[0]}" --target-lang "${LANGS[1]}" --trainpref "$PREP/bpe/train" \
-        --validpref "$PREP/bpe/valid" --testpref "${tests:1}" --destdir "$BIN.tmp" --workers "$WORKERS" "${joined[@]}"
+        --validpref "$PREP/bpe/valid" --testpref "${prefixes:1}" --destdir "$BIN.tmp" --workers "$WORKERS" "${options[@]}"
     if ((!DRY_RUN)); then
         [[ -e $BIN.tmp/dict.$TGT.txt ]] || die "fairseq-preprocess left no dict.$TGT.txt in $BIN.tmp; see $LOG"
         printf '%s\n' "$now" >"$BIN.tmp/settings"
         mv "$BIN.tmp" "$BIN"
     fi
-    unlock
-}
-
-# unpack INPUT… OUTPUT: a corpus file of plain or compressed text, RAW/INPUT, as PREP/raw/OUTPUT.
-unpack() {
-    local inputs=("${@:1:$#-1}") output=$PREP/raw/${*: -1}
-    step "$output" -- "$PYTHON" "$LIB/corpus.py" unpack "${inputs[@]/#/$RAW/}" "$output"
 }

@@ -1,9 +1,11 @@
 """Bring files into a folder: from URLs (interrupted downloads continue) or from a folder of local copies.
 
-    python fetch.py --dest WORK/raw [--from RAW_DIR] [--mirror URL] [--sha256sums FILE] URL...
+Usage:
+    python fetch.py --dest WORK/raw [--from RAW_DIR] [--mirror URL] [--checksums FILE] URL...
 
-A file appears under its name only when it is whole and its SHA-256 sum, where one is known, is right; until then it
-is NAME.part. Local copies are checked in the same way and linked, not copied.
+A file is called as in its URL, or as URL#NAME says. It appears under its name only when it is whole and its
+checksum, where one is known, is right; until then it is NAME.part. Local copies are checked in the same way
+and linked, not copied.
 """
 
 import argparse
@@ -19,38 +21,43 @@ from urllib.parse import unquote, urlsplit
 from files import RecipeError, run_tool
 
 BLOCK = 1 << 20
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 sum of a file."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as handle:
-        while block := handle.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+ADVICE = "set MIRROR to another base URL, or RAW_DIR to a folder that holds the files"
+ALGORITHMS = {32: "md5", 64: "sha256"}  # by the number of hexadecimal digits
 
 
 def read_sums(path: str | None) -> dict[str, str]:
-    """``sha256sum`` output as {file name: sum}; empty without a file."""
+    """Output of ``sha256sum`` or ``md5sum`` as {file name: sum}; empty without a file."""
     sums = {}
     if path:
         for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
-            match = re.fullmatch(r"([0-9a-f]{64})  ?\*?(.+)", line)
-            if line.strip() and not line.startswith("#"):
-                if not match:
-                    raise RecipeError(f"{path}, line {number}: not a line as sha256sum writes it: {line!r}")
-                sums[match[2]] = match[1]
+            if not line.strip() or line.startswith("#"):
+                continue
+            match = re.fullmatch(r"([0-9a-f]{64}|[0-9a-f]{32})  ?\*?(.+)", line)
+            if not match:
+                raise RecipeError(
+                    f"{path}, line {number}: not a line as sha256sum or md5sum writes it: {line!r}"
+                )
+            sums[match[2]] = match[1]
     return sums
 
 
 def check(path: Path, name: str, sums: dict[str, str], advice: str) -> None:
     """Raise unless ``path`` has the sum known for ``name``."""
-    if name in sums and (found := sha256(path)) != sums[name]:
-        raise RecipeError(f"wrong checksum of {path}: SHA-256 is {found}, expected {sums[name]}; {advice}")
+    if name not in sums:
+        return
+    algorithm = ALGORITHMS[len(sums[name])]
+    digest = hashlib.new(algorithm)
+    with open(path, "rb") as handle:
+        while block := handle.read(BLOCK):
+            digest.update(block)
+    if digest.hexdigest() != sums[name]:
+        raise RecipeError(
+            f"wrong checksum of {path}: {algorithm} is {digest.hexdigest()}, expected {sums[name]}; {advice}"
+        )
 
 
 def download(url: str, part: Path, attempts: int, timeout: float) -> None:
-    """Fetch ``url`` into ``part``, going on from what is already there; try again when the connection breaks."""
+    """Fetch ``url`` into ``part``, going on from what is there; try again when the connection breaks."""
     for attempt in range(1, attempts + 1):
         try:
             continue_download(url, part, timeout)
@@ -62,13 +69,10 @@ def download(url: str, part: Path, attempts: int, timeout: float) -> None:
             if attempt == attempts:
                 kept = part.stat().st_size if part.exists() else 0
                 raise RecipeError(
-                    f"cannot fetch {url}: {error} ({kept} bytes are kept in {part}; run the same command again to go on); "
-                    f"{ADVICE}"
+                    f"cannot fetch {url}: {error} ({kept} bytes are kept in {part}; run the same command "
+                    f"again to go on); {ADVICE}"
                 ) from error
         time.sleep(min(2**attempt, 10) / 4)
-
-
-ADVICE = "set MIRROR to another base URL, or RAW_DIR to a folder that holds the files"
 
 
 def continue_download(url: str, part: Path, timeout: float) -> None:
@@ -98,7 +102,8 @@ def continue_download(url: str, part: Path, timeout: float) -> None:
 
 def bring(url: str, args: argparse.Namespace, sums: dict[str, str]) -> None:
     """One file, by link or by download."""
-    name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
+    url, _, name = url.partition("#")
+    name = name or unquote(urlsplit(url).path.rsplit("/", 1)[-1])
     final = Path(args.dest, name)
     if final.exists():
         print(f"{name}: already there")
@@ -134,16 +139,18 @@ def bring(url: str, args: argparse.Namespace, sums: dict[str, str]) -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--dest", required=True, help="folder to fill")
     parser.add_argument("--from", dest="local", help="folder that holds local copies")
     parser.add_argument("--mirror", help="fetch every file from this base URL instead")
-    parser.add_argument("--sha256sums", help="file as sha256sum writes it")
+    parser.add_argument("--checksums", help="file as sha256sum or md5sum writes it")
     parser.add_argument("--attempts", type=int, default=5)
     parser.add_argument("--timeout", type=float, default=60, help="seconds without an answer")
     parser.add_argument("urls", nargs="+")
     args = parser.parse_args()
-    sums = read_sums(args.sha256sums)
+    sums = read_sums(args.checksums)
     Path(args.dest).mkdir(parents=True, exist_ok=True)
     for url in args.urls:
         bring(url, args, sums)

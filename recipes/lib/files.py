@@ -1,15 +1,16 @@
 """What every text tool of the recipes shares: reading, atomic writing, work spread over processes.
 
-Lines end with ``\\n`` and nothing else: a carriage return, a line separator or a form feed inside a line stays inside
-it (as a space), so that both sides of a corpus keep the same number of lines whatever the reader.
+Lines end with ``\\n`` and nothing else: a carriage return, a line separator or a form feed inside a line
+stays inside it (as a space), so that both sides of a corpus keep as many lines whatever the reader.
 """
 
+import argparse
 import gzip
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing import Pool
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class RecipeError(Exception):
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Run a command-line tool; a `RecipeError` or an operating system error becomes one line and exit status 1."""
+    """Run a command-line tool; a `RecipeError` or operating system error becomes one line and status 1."""
     try:
         main()
     except (RecipeError, OSError) as error:
@@ -31,23 +32,17 @@ def run_tool(main: Callable[[], None]) -> None:
 
 @contextmanager
 def atomic(*paths: str | Path) -> Iterator[list]:
-    """Open each path's temporary twin for writing UTF-8 text; rename them all once the block has ended well."""
+    """Open each path's temporary twin to write UTF-8 text; rename them all once the block has ended well."""
     temporary = [Path(f"{path}.tmp") for path in paths]
-    handles = []
-    try:
+    with ExitStack() as stack:
+        handles = []
         for path in temporary:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handles.append(open(path, "w", encoding="utf-8", newline="\n"))
+            handles.append(stack.enter_context(open(path, "w", encoding="utf-8", newline="\n")))
         yield handles
         for handle in handles:
             handle.flush()
             os.fsync(handle.fileno())
-    finally:
-        for handle in handles:
-            handle.close()
-        if sys.exc_info()[0] is not None:
-            for path in temporary:
-                path.unlink(missing_ok=True)
     for path, final in zip(temporary, paths):
         os.replace(path, final)
 
@@ -60,7 +55,9 @@ def read_lines(path: str | Path) -> Iterator[str]:
             for number, raw in enumerate(handle, 1):
                 yield decode(raw, path, number)
         except (EOFError, gzip.BadGzipFile) as error:
-            raise RecipeError(f"{path} is damaged or cut short ({error}): remove it and fetch it again") from error
+            raise RecipeError(
+                f"{path} is damaged or cut short ({error}): remove it and fetch it again"
+            ) from error
 
 
 def decode(raw: bytes, path: str | Path, number: int) -> str:
@@ -68,7 +65,9 @@ def decode(raw: bytes, path: str | Path, number: int) -> str:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}, line {number}, is not UTF-8 ({error.reason} at byte {error.start})") from error
+        raise RecipeError(
+            f"{path}, line {number}, is not UTF-8 ({error.reason} at byte {error.start})"
+        ) from error
     return " ".join(text.splitlines())
 
 
@@ -125,3 +124,30 @@ def spread(work: Callable, pieces: Iterable, workers: int, setup: Callable, setu
 def workers_for(path: str | Path, workers: int) -> int:
     """``workers``, or 1 for a file too small to be worth it."""
     return workers if os.path.getsize(path) >= SMALL else 1
+
+
+def rewrite(
+    source: Path, target: Path, workers: int, work: Callable, setup: Callable, setup_args: tuple
+) -> None:
+    """Write to ``target`` what ``work`` (list of lines -> list of lines) makes of ``source``."""
+    with atomic(target) as (out,):
+        for lines in spread(
+            work, chunks(read_lines(source)), workers_for(source, workers), setup, setup_args
+        ):
+            out.writelines(line + "\n" for line in lines)
+
+
+def add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the tools that turn each file of a folder into one of the same name in another."""
+    parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--from", dest="source", required=True, help="folder to read")
+    parser.add_argument("--to", dest="target", required=True, help="folder to write")
+    parser.add_argument("names", nargs="+", help="files of that folder")
+
+
+def files_to_make(args: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
+    """(source, target) of every name whose target is missing."""
+    for name in args.names:
+        source, target = Path(args.source, name), Path(args.target, name)
+        if not target.exists():
+            yield source, target

@@ -1,2 +1,133 @@
 # shellcheck shell=bash
 # Stages train, average, generate, score: from fairseq's binary data to results.
+
+# Number of devices to train on (0: CPU) and the precision that suits them: DEVICES and MODE.
+detect_devices() {
+    local found=0 best=fp32
+    DEVICES=0 MODE=$PRECISION
+    if [[ $GPUS != 0 ]]; then # asking takes the time to import torch
+        read -r found best < <("$PYTHON" "$LIB/devices.py") || die "PYTHON=$PYTHON cannot import torch"
+        DEVICES=$GPUS
+        [[ $GPUS != auto ]] || DEVICES=$found
+        ((DEVICES <= found)) || die "GPUS=$GPUS, but this machine has $found"
+    fi
+    [[ $MODE != auto ]] || MODE=$best
+}
+
+# The same number of tokens per update on any number of devices: MAX_TOKENS is what one device takes at once,
+# what is missing from GLOBAL_TOKENS is accumulated over UPDATE_FREQ batches. Sets UPDATE_FREQ and DEVICE_TOKENS.
+derive_batch() {
+    local devices=$((DEVICES ? DEVICES : 1)) share
+    share=$(((GLOBAL_TOKENS + devices - 1) / devices))
+    UPDATE_FREQ=$(((share + MAX_TOKENS - 1) / MAX_TOKENS))
+    DEVICE_TOKENS=$(((share + UPDATE_FREQ - 1) / UPDATE_FREQ))
+}
+
+# What every fairseq command is told about the models and the data: the array COMMON.
+common_options() {
+    COMMON=("$BIN" --source-lang "$SRC" --target-lang "$TGT" --seed "$SEED")
+    [[ $USER_DIR == none ]] || COMMON+=(--user-dir "$USER_DIR")
+}
+
+# Options of fairseq-train that do not follow from the corpus: the array OPTIONS.
+train_options() {
+    OPTIONS=(--arch "$ARCH" --criterion "$CRITERION" --label-smoothing "$SMOOTHING"
+        --optimizer adam --adam-betas "(0.9, 0.98)" --lr "$LR" --lr-scheduler inverse_sqrt
+        --warmup-updates "$WARMUP" --clip-norm "$CLIP"
+        --max-tokens "$DEVICE_TOKENS" --update-freq "$UPDATE_FREQ"
+        --max-epoch "$MAX_EPOCH" --max-update "$MAX_UPDATE" --patience "$PATIENCE"
+        --stop-time-hours "$(awk -v minutes="$TRAIN_MINUTES" 'BEGIN {printf "%.5f", minutes / 60}')"
+        --save-dir "$RUN_DIR" --keep-last-epochs "$KEEP" --log-format simple --log-interval 50)
+    ((!SAVE_UPDATES)) || OPTIONS+=(--save-interval-updates "$SAVE_UPDATES" --keep-interval-updates "$KEEP")
+    [[ $AVERAGE_BY != best ]] || OPTIONS+=(--keep-best-checkpoints "$AVERAGE")
+    if ((DEVICES)); then OPTIONS+=(--distributed-world-size "$DEVICES"); else OPTIONS+=(--cpu); fi
+    [[ $MODE == fp32 ]] || OPTIONS+=("--$MODE")
+    OPTIONS+=("${EXTRA[@]}")
+}
+
+stage_train() {
+    local goal
+    need "$BIN/dict.$TGT.txt" binarize
+    settle "$RUN_DIR/settings" "$(settings ARCH SRC TGT SEED GLOBAL_TOKENS CRITERION LR WARMUP SMOOTHING CLIP &&
+        printf 'EXTRA=%s\n' "$(quoted "${EXTRA[@]}")")"
+    goal=$(settings MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES)
+    lock "$RUN_DIR/.lock"
+    if [[ -e $RUN_DIR/finished && $(<"$RUN_DIR/finished") == "$goal" ]]; then
+        say "already there: $RUN_DIR, trained to its end"
+        return 0
+    fi
+    need_space "$TRAIN_MB"
+    # fairseq copies the checkpoint it has written to checkpoint_last.pt: a process killed then leaves half a file.
+    ((DRY_RUN)) || run "$PYTHON" "$LIB/mend_checkpoints.py" "$RUN_DIR"
+    detect_devices
+    derive_batch
+    common_options
+    train_options
+    ((DRY_RUN)) || quoted fairseq-train "${COMMON[@]}" "${OPTIONS[@]}" >"$RUN_DIR/command"
+    run fairseq-train "${COMMON[@]}" "${OPTIONS[@]}"
+    ((!DRY_RUN)) || return 0
+    [[ -e $RUN_DIR/checkpoint_last.pt ]] || die "fairseq-train ended without a checkpoint in $RUN_DIR; see $LOG"
+    printf '%s\n' "$goal" >"$RUN_DIR/finished.tmp"
+    mv -f "$RUN_DIR/finished.tmp" "$RUN_DIR/finished"
+}
+
+# The checkpoint to translate with, MODEL: CHECKPOINT, else the average, else (AVERAGE=0) the best by validation.
+# RESULTS is the folder for what is made with it.
+choose_model() {
+    MODEL=$CHECKPOINT
+    if [[ -z $MODEL ]]; then
+        if ((AVERAGE)); then MODEL=$RUN_DIR/averaged_$AVERAGE_BY$AVERAGE.pt; else MODEL=$RUN_DIR/checkpoint_best.pt; fi
+    fi
+    RESULTS=$RUN_DIR/$(basename "$MODEL" .pt).beam$BEAM.lenpen$LENPEN
+}
+
+stage_average() {
+    choose_model
+    if ((!AVERAGE)) || [[ -n $CHECKPOINT ]]; then
+        say "nothing to average: the checkpoint is $MODEL"
+        return 0
+    fi
+    need "$RUN_DIR/checkpoint_last.pt" train
+    lock "$RUN_DIR/.lock"
+    if [[ -e $MODEL && ! $RUN_DIR/checkpoint_last.pt -nt $MODEL ]]; then
+        say "already there: $MODEL"
+        return 0
+    fi
+    need_space "$((TRAIN_MB / 10))"
+    run "$PYTHON" "$LIB/average_checkpoints.py" "--$AVERAGE_BY" "$AVERAGE" --user-dir "$USER_DIR" --output "$MODEL" \
+        "$RUN_DIR"
+}
+
+stage_generate() {
+    local number=0 subset name device=()
+    choose_model
+    need "$MODEL" "$( ((AVERAGE)) && echo average || echo train)"
+    make_folder "$RESULTS"
+    lock "$RESULTS/.lock"
+    detect_devices
+    ((DEVICES)) || device=(--cpu)
+    common_options
+    for name in "${TESTS[@]}"; do
+        subset=test${number/#0/}
+        number=$((number + 1))
+        if [[ -e $RESULTS/$name.txt && ! $MODEL -nt $RESULTS/$name.txt ]]; then
+            say "already there: $RESULTS/$name.txt"
+            continue
+        fi
+        run_to "$RESULTS/$name.txt" fairseq-generate "${COMMON[@]}" --path "$MODEL" --gen-subset "$subset" \
+            --beam "$BEAM" --lenpen "$LENPEN" --max-tokens "$GENERATE_TOKENS" "${device[@]}"
+    done
+}
+
+stage_score() {
+    local name options=()
+    choose_model
+    for name in "${TESTS[@]}"; do
+        need "$RESULTS/$name.txt" generate
+        options+=(--test "$name" "$RESULTS/$name.txt" "$PREP/tok/$name.$TGT" "$PREP/raw/$name.$TGT")
+    done
+    [[ ,$STEPS, != *,lowercase,* ]] || options+=(--lowercase)
+    ((!RAW_TOKENIZED)) || options+=(--raw-tokenized)
+    run "$PYTHON" "$LIB/score.py" --lang "$TGT" "${options[@]}" --command "$COMMAND" --run "$RUN_DIR" \
+        --output "$RESULTS/results.json"
+}

@@ -9,11 +9,12 @@
 
 LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd "$LIB/../.." && pwd)
+RECIPE_SCRIPT=$RECIPE_DIR/run.sh
 STAGES=(download prepare binarize train average generate score)
 # Variables that change what a run does; those set in the environment are part of the command a result is filed under.
-VARIABLES=(SRC TGT ARCH SEED WORK RUN RAW_DIR MIRROR SHA256SUMS PYTHON USER_DIR WORKERS MERGES JOINED GPUS PRECISION
-    GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES LR WARMUP SMOOTHING CLIP
-    KEEP AVERAGE AVERAGE_BY CHECKPOINT BEAM LENPEN GENERATE_TOKENS FREE_MB)
+VARIABLES=(SRC TGT ARCH SEED WORK RUN RAW_DIR MIRROR CHECKSUMS PYTHON USER_DIR WORKERS MERGES JOINED GPUS PRECISION
+    GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES CRITERION LR WARMUP SMOOTHING CLIP
+    SAVE_UPDATES KEEP AVERAGE AVERAGE_BY CHECKPOINT BEAM LENPEN GENERATE_TOKENS FREE_MB)
 DRY_RUN=0
 LOG=
 EXTRA=()
@@ -53,27 +54,37 @@ parse_arguments() {
     ((${#WANTED[@]})) || WANTED=("${STAGES[@]}")
 }
 
+# Facts that a recipe need not state.
+declare -p FILTER >/dev/null 2>&1 || FILTER=()
+declare -p FILTER_BPE >/dev/null 2>&1 || FILTER_BPE=()
+declare -p UNPACK >/dev/null 2>&1 || UNPACK=()
+declare -p LINES_OF >/dev/null 2>&1 || declare -A LINES_OF=()
+: "${VALID_EVERY:=}" "${TEST_STEPS:=$STEPS}" "${RAW_TOKENIZED:=0}"
+
 # Defaults of whatever neither the user nor the recipe has set; then the paths that follow from them.
 set_defaults() {
+    [[ -n ${PYTHON:-}${VIRTUAL_ENV:-} || ! -x $REPO/.venv/bin/python ]] || PYTHON=$REPO/.venv/bin/python
     : "${SEED:=1}" "${ARCH:=rnn_attn}" "${WORK:=$RECIPE_DIR/work}" "${PYTHON:=python3}" "${WORKERS:=$(cpu_count)}"
     : "${USER_DIR:=$REPO/rnn_s2s_plugin}" "${JOINED:=1}" "${FREE_MB:=}"
-    : "${SHA256SUMS:=$RECIPE_DIR/SHA256SUMS}" "${CHECKPOINT:=}"
+    : "${CHECKSUMS:=$RECIPE_DIR/CHECKSUMS}" "${CHECKPOINT:=}" "${RUN:=$SRC-$TGT.$ARCH.seed$SEED}"
     : "${GLOBAL_TOKENS:=4096}" "${MAX_TOKENS:=4096}" "${MAX_EPOCH:=0}" "${MAX_UPDATE:=0}" "${PATIENCE:=-1}"
     : "${TRAIN_MINUTES:=0}" "${LR:=0.001}" "${WARMUP:=400}" "${SMOOTHING:=0.1}" "${CLIP:=5}"
-    : "${KEEP:=10}" "${AVERAGE:=5}" "${AVERAGE_BY:=last}" "${BEAM:=5}" "${LENPEN:=1}" "${GENERATE_TOKENS:=8000}"
+    : "${CRITERION:=label_smoothed_cross_entropy}"
+    : "${SAVE_UPDATES:=0}" "${KEEP:=10}" "${AVERAGE:=5}" "${AVERAGE_BY:=last}" "${BEAM:=5}" "${LENPEN:=1}" "${GENERATE_TOKENS:=8000}"
     : "${GPUS:=auto}" "${PRECISION:=auto}" "${RAW_DIR:=}" "${MIRROR:=}"
     check_values
+    require_python
+    export PYTHONWARNINGS=${PYTHONWARNINGS-ignore::UserWarning,ignore::FutureWarning} # hydra's fill the screen
+    export TQDM_MININTERVAL=${TQDM_MININTERVAL-10}
     [[ $PYTHON != */* ]] || PATH=$(cd "$(dirname "$PYTHON")" && pwd):$PATH # fairseq's commands lie beside it
     [[ $WORK == /* ]] || WORK=$PWD/$WORK
     [[ -z $RAW_DIR || $RAW_DIR == /* ]] || RAW_DIR=$PWD/$RAW_DIR
-    RAW=$WORK/raw PREP=$WORK/prep BIN=$WORK/bin LOGS=$WORK/logs
-    : "${RUN:=$SRC-$TGT.$ARCH.seed$SEED}"
-    RUN_DIR=$WORK/runs/$RUN
+    RAW=$WORK/raw PREP=$WORK/prep BIN=$WORK/bin LOGS=$WORK/logs RUN_DIR=$WORK/runs/$RUN
 }
 
 check_values() {
     local name
-    for name in SEED WORKERS MERGES GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE WARMUP KEEP AVERAGE BEAM \
+    for name in SEED WORKERS MERGES GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE WARMUP SAVE_UPDATES KEEP AVERAGE BEAM \
         GENERATE_TOKENS; do
         [[ ${!name} =~ ^[0-9]+$ ]] || die "$name=${!name} is not a whole number"
     done
@@ -82,7 +93,7 @@ check_values() {
     contains "$PRECISION" auto fp32 fp16 bf16 amp || die "PRECISION=$PRECISION: choose auto, fp32, fp16, bf16 or amp"
     [[ $GPUS == auto || $GPUS =~ ^[0-9]+$ ]] || die "GPUS=$GPUS is neither a number nor auto"
     [[ $WORKERS -ge 1 ]] || die "WORKERS=$WORKERS: at least one process is needed"
-    [[ $SRC != "$TGT" ]] && contains "$SRC" "${LANGS[@]}" && contains "$TGT" "${LANGS[@]}" ||
+    [[ "$SRC $TGT" == "${LANGS[0]} ${LANGS[1]}" || "$SRC $TGT" == "${LANGS[1]} ${LANGS[0]}" ]] ||
         die "SRC=$SRC, TGT=$TGT: this corpus has the languages ${LANGS[*]}"
     [[ $FREE_MB =~ ^[0-9]*$ ]] || die "FREE_MB=$FREE_MB is not a number of megabytes"
     [[ $TRAIN_MINUTES =~ ^[0-9]+(\.[0-9]+)?$ ]] || die "TRAIN_MINUTES=$TRAIN_MINUTES is not a number of minutes"
@@ -92,16 +103,16 @@ check_values() {
 
 # Run the wanted stages in their order.
 recipe_main() {
-    local stage
-    RUN=${RUN:-}
+    local stage folder
     remember_command "$@"
     parse_arguments "$@"
     set_defaults
-    require_python
     for stage in "${STAGES[@]}"; do
         if contains "$stage" "${WANTED[@]}"; then
-            open_log "$stage"
+            contains "$stage" "${STAGES[@]:0:3}" && folder=$LOGS || folder=$RUN_DIR
+            open_log "$folder" "$stage"
             "stage_$stage"
+            unlock
             close_log
         fi
     done

@@ -1,6 +1,9 @@
 """Normalise, lowercase and tokenize text with sacremoses, over all cores; detokenize hypotheses.
 
-    python text.py --lang de --steps lowercase,normalize,tokenize --workers 8 INPUT OUTPUT
+Usage:
+    python text.py --lang de --steps lowercase,normalize,tokenize --workers 8 --from DIR --to DIR NAME...
+
+Names that the target folder already holds are left alone.
 """
 
 import argparse
@@ -8,15 +11,15 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from files import RecipeError, atomic, chunks, read_lines, run_tool, spread, workers_for
+from files import RecipeError, add_file_arguments, files_to_make, rewrite, run_tool
 from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
 
-STEPS = ("lowercase", "normalize", "printable", "tokenize", "tokenize-dash", "squeeze")
+STEPS = ("lowercase", "normalize", "printable", "apostrophe", "tokenize", "tokenize-dash", "squeeze")
 _pipeline: list[Callable[[str], str]] = []
 
 
 def printable(line: str) -> str:
-    """Replace control, format, private and unassigned characters by a space (Moses' remove-non-printing-char)."""
+    """Replace control, format, private and unassigned characters by a space, as Moses does."""
     if line.isascii() and line.isprintable():
         return line
     return "".join(" " if unicodedata.category(char)[0] == "C" else char for char in line)
@@ -30,6 +33,8 @@ def step(name: str, lang: str) -> Callable[[str], str]:
         return MosesPunctNormalizer(lang, perl_parity=True).normalize
     if name == "printable":
         return printable
+    if name == "apostrophe":
+        return lambda line: line.replace("’", "'")
     if name == "squeeze":
         return lambda line: re.sub(r"\s+", " ", line).strip()
     if name in ("tokenize", "tokenize-dash"):
@@ -58,19 +63,17 @@ def detokenize(lines: list[str], lang: str) -> list[str]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--lang", required=True, help="two-letter language of the text")
     parser.add_argument("--steps", required=True, help="comma-separated: " + ", ".join(STEPS))
-    parser.add_argument("--workers", type=int, default=1, help="processes")
-    parser.add_argument("input")
-    parser.add_argument("output")
+    add_file_arguments(parser)
     args = parser.parse_args()
     names = [name for name in args.steps.split(",") if name]
     setup(names, args.lang)  # a wrong name fails here, once, and not in every process
-    workers = workers_for(args.input, args.workers)
-    with atomic(args.output) as (out,):
-        for lines in spread(process, chunks(read_lines(args.input)), workers, setup, (names, args.lang)):
-            out.writelines(line + "\n" for line in lines)
+    for source, target in files_to_make(args):
+        rewrite(source, target, args.workers, process, setup, (names, args.lang))
 
 
 if __name__ == "__main__":

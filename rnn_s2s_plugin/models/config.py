@@ -6,7 +6,7 @@ The four architectures differ in the defaults alone (:func:`with_defaults`), the
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Optional, Tuple, Type
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from omegaconf import OmegaConf
@@ -105,14 +105,25 @@ class Seq2SeqConfig(FairseqDataclass):
     word_dropout: float = option(0.0, "rate at which whole word embeddings are dropped")
 
 
+FIELDS = {f.name: f for f in dataclasses.fields(Seq2SeqConfig) if not f.name.startswith("_")}
+
+
+def _fields(defaults: Dict[str, Any]) -> List[Tuple[str, Any, Any]]:
+    return [
+        (name, FIELDS[name].type, field(default=default, metadata=dict(FIELDS[name].metadata)))
+        for name, default in defaults.items()
+    ]
+
+
 def with_defaults(name: str, doc: str, **defaults: Any) -> Type[Seq2SeqConfig]:
     """A configuration class that differs from :class:`Seq2SeqConfig` in these defaults alone."""
-    base = {f.name: f for f in dataclasses.fields(Seq2SeqConfig)}
-    changed = [
-        (key, base[key].type, field(default=value, metadata=dict(base[key].metadata)))
-        for key, value in defaults.items()
-    ]
-    return dataclasses.make_dataclass(name, changed, bases=(Seq2SeqConfig,), namespace={"__doc__": doc})
+    return dataclasses.make_dataclass(name, _fields(defaults), bases=(Seq2SeqConfig,), namespace={"__doc__": doc})
+
+
+def with_only(name: str, doc: str, options: Sequence[str]) -> Type[FairseqDataclass]:
+    """A configuration class with these options of :class:`Seq2SeqConfig` and no others."""
+    chosen = _fields({option: FIELDS[option].default for option in options})
+    return dataclasses.make_dataclass(name, chosen, bases=(FairseqDataclass,), namespace={"__doc__": doc})
 
 
 def complete(cfg: Any, config_class: Type[Seq2SeqConfig]) -> Seq2SeqConfig:
@@ -122,8 +133,7 @@ def complete(cfg: Any, config_class: Type[Seq2SeqConfig]) -> Seq2SeqConfig:
     older model computes. Raises :class:`UsageError` for combinations that cannot work.
     """
     given = OmegaConf.to_container(cfg, enum_to_str=True) if OmegaConf.is_config(cfg) else vars(cfg)
-    names = {f.name for f in dataclasses.fields(Seq2SeqConfig) if not f.name.startswith("_")}
-    full = config_class(**{name: value for name, value in given.items() if name in names})
+    full = config_class(**{name: value for name, value in given.items() if name in FIELDS})
     full.encoder_cell = full.encoder_cell or full.cell
     full.decoder_cell = full.decoder_cell or full.cell
     full.embed_dropout = full.dropout if full.embed_dropout is None else full.embed_dropout

@@ -9,15 +9,15 @@ All target positions of a batch go through each line at once. Two options feed r
 input feeding, and location-aware attention.
 """
 
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 import torch.nn as nn
-from fairseq import options
 from fairseq.models import FairseqIncrementalDecoder
 from fairseq.modules import AdaptiveSoftmax
 from torch import Tensor
 
+from ..errors import UsageError
 from ..modules.attention import Attention
 from ..modules.bridge import Bridge
 from ..modules.conv_attention import ContextConv, ConvAttention
@@ -95,8 +95,8 @@ class RNNDecoder(FairseqIncrementalDecoder):
         vocabulary = len(self.dictionary)
         self.output = None
         if cfg.adaptive_softmax_cutoff is not None:
-            cutoff = options.eval_str_list(cfg.adaptive_softmax_cutoff, type=int)
-            self.adaptive_softmax = AdaptiveSoftmax(vocabulary, self.features_dim, cutoff, cfg.output_dropout)
+            cutoffs = parse_cutoffs(cfg.adaptive_softmax_cutoff, vocabulary)
+            self.adaptive_softmax = AdaptiveSoftmax(vocabulary, self.features_dim, cutoffs, cfg.output_dropout)
             return
         self.output = OutputProjection(self.features_dim, vocabulary)
         if cfg.share_decoder_input_output_embed:
@@ -144,8 +144,10 @@ class RNNDecoder(FairseqIncrementalDecoder):
             self.set_incremental_state(incremental_state, STATE, state)
         return features, {"attn": [weights]}
 
-    def initial_state(self, encoder_out: EncoderOut, rows: int) -> DecoderState:
-        """h_0 = bridge(s), the same for all beams of a sentence."""
+    def initial_state(self, encoder_out: Optional[EncoderOut], rows: int) -> DecoderState:
+        """h_0 = bridge(s), the same for all beams of a sentence; zeros in a language model."""
+        if encoder_out is None:
+            return DecoderState(None)
         rnn = self.bridge(tuple(part.repeat_interleave(encoder_out.beams, dim=0) for part in encoder_out.summary))
         like = encoder_out.states
         weights = like.new_zeros(rows, 1, like.size(1)) if self.locates else None
@@ -212,6 +214,19 @@ class RNNDecoder(FairseqIncrementalDecoder):
 
     def max_positions(self) -> int:
         return UNLIMITED
+
+
+def parse_cutoffs(text: str, vocabulary: int) -> List[int]:
+    """``"1000,5000"`` -> [1000, 5000], for a vocabulary larger than that."""
+    try:
+        cutoffs = [int(number) for number in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--adaptive-softmax-cutoff must be numbers with commas between them, got {text!r}") from None
+    if cutoffs != sorted(set(cutoffs)) or cutoffs[0] < 1 or cutoffs[-1] >= vocabulary:
+        raise UsageError(
+            f"--adaptive-softmax-cutoff {text} must increase and stay below the vocabulary's {vocabulary} words"
+        )
+    return cutoffs
 
 
 def decoder_stack(

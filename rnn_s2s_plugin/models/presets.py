@@ -11,13 +11,81 @@ from fairseq.models import MODEL_DATACLASS_REGISTRY, register_model_architecture
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-TINY = dict(
-    encoder_embed_dim=32, encoder_hidden_size=32, decoder_embed_dim=32, decoder_hidden_size=64, dropout=0.0
-)
+Values = Dict[str, Any]
+
+TINY: Values = {
+    "encoder_embed_dim": 32,
+    "encoder_hidden_size": 32,
+    "decoder_embed_dim": 32,
+    "decoder_hidden_size": 64,
+    "dropout": 0.0,
+}
+
+# 29,000 sentence pairs, a joined vocabulary of 10,000 subwords: the sizes of LIUM-CVC 2017.
+MULTI30K: Values = {
+    "share_all_embeddings": True,
+    "encoder_embed_dim": 128,
+    "encoder_hidden_size": 256,
+    "decoder_embed_dim": 128,
+    "decoder_hidden_size": 256,
+    "decoder_out_activation": "tanh",
+    "dropout": 0.3,
+}
+
+# 130,000 to 230,000 sentence pairs of talks: about the model of Deng et al. 2018.
+IWSLT: Values = {
+    "share_decoder_input_output_embed": True,
+    "encoder_embed_dim": 512,
+    "encoder_hidden_size": 512,
+    "encoder_layers": 2,
+    "decoder_embed_dim": 512,
+    "decoder_hidden_size": 768,
+    "decoder_out_activation": "tanh",
+    "dropout": 0.3,
+}
+
+# Millions of sentence pairs: the sizes of GNMT v2, with every encoder layer in both directions.
+WMT: Values = {
+    "share_all_embeddings": True,
+    "encoder_embed_dim": 1024,
+    "encoder_hidden_size": 512,
+    "encoder_layers": 4,
+    "decoder_embed_dim": 1024,
+    "decoder_hidden_size": 1024,
+    "decoder_layers": 4,
+    "residual_from": 3,
+    "dropout": 0.2,
+}
+
+# What the linear recurrences want beside: a gate on the outputs, norms, and depth.
+LINEAR: Values = {"linear_output_gate": True, "layer_norm": True}
+LINEAR_IWSLT: Values = {**LINEAR, "encoder_layers": 4, "decoder_layers": 4, "residual_from": 2}
+LINEAR_WMT: Values = {**LINEAR, "encoder_layers": 6, "decoder_layers": 6, "residual_from": 2}
+
+ADDITIVE: Values = {"attention": "concat_norm"}
+# The first decoder layer queries, so that the context reaches the layers above (Wu et al. 2016).
+GNMT: Values = {"attention": "concat_norm", "attention_query": "first"}
+
+
+def rows(corpus: str, sizes: Values, attention: Values, linear: Values) -> Dict[str, Tuple[str, Values]]:
+    """The presets of one corpus: the four architectures, and rnn_parallel with attention."""
+    return {
+        f"rnn_basic_{corpus}": ("rnn_basic", sizes),
+        f"rnn_attn_{corpus}": ("rnn_attn", {**sizes, **attention}),
+        f"rnn_conv_attn_{corpus}": ("rnn_conv_attn", {**sizes, **attention, "context_conv": "depthwise"}),
+        f"rnn_parallel_{corpus}": ("rnn_parallel", {**sizes, **linear}),
+        f"rnn_parallel_attn_{corpus}": ("rnn_parallel", {**sizes, "attention": "general", **attention, **linear}),
+    }
+
 
 # preset: (architecture, values)
-PRESETS: Dict[str, Tuple[str, Dict[str, Any]]] = {
-    **{f"{arch}_tiny": (arch, TINY) for arch in ("rnn_basic", "rnn_attn", "rnn_conv_attn", "rnn_parallel")},
+PRESETS: Dict[str, Tuple[str, Values]] = {
+    **rows("tiny", TINY, {}, {}),
+    **rows("multi30k", MULTI30K, {}, LINEAR),
+    **rows("iwslt_de_en", IWSLT, ADDITIVE, LINEAR_IWSLT),
+    **rows("iwslt_en_vi", IWSLT, ADDITIVE, LINEAR_IWSLT),
+    **rows("wmt_en_de", WMT, GNMT, LINEAR_WMT),
+    **rows("wmt_en_fr", WMT, GNMT, LINEAR_WMT),
 }
 
 

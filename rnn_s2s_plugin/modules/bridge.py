@@ -68,7 +68,7 @@ class Bridge(nn.Module):
             self.sources = [_aligned(encoder_states, layer, part, len(vectors)) for layer, part in _pairs(vectors)]
             sizes = [size for layer in encoder_states for size in layer]
             self.maps = nn.ModuleList(
-                nn.Identity() if sizes[source] == size else nn.Linear(sizes[source], size, bias=False)
+                nn.Identity() if sizes[source] == size else nn.Linear(sizes[source], size)
                 for source, size in zip(self.sources, (size for layer in vectors for size in layer))
             )
         elif kind in ("mean", "mlp"):

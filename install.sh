@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Sets up PyTorch, fairseq and this package, in .venv or in the virtual environment that is active.
+#
+#   ./install.sh                 editable, with the extras for tests, recipes and plots
+#   ./install.sh --no-editable   a copy in the environment, independent of this folder
+#
+# Variables: PYTHON  interpreter that creates .venv (default: python3)
+#            TORCH   what to install if no PyTorch is there yet (default: torch==2.13.0); a PyTorch that is
+#                    there is kept, whether built for the CPU or for CUDA
+#
+# The first run compiles fairseq, which takes some minutes; later runs see that nothing changed and end at once.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+fail() {
+    echo "install.sh: $*" >&2
+    exit 1
+}
+
+editable=(--editable)
+case "${1-}" in
+    "") ;;
+    --no-editable) editable=() ;;
+    *) fail "unknown argument '$1'; the only one is --no-editable" ;;
+esac
+
+if [[ -n ${VIRTUAL_ENV-} ]]; then
+    environment=$VIRTUAL_ENV
+elif [[ -n ${CONDA_PREFIX-} && ${CONDA_DEFAULT_ENV-base} != base ]]; then
+    environment=$CONDA_PREFIX
+else
+    environment=$PWD/.venv
+    [[ -x $environment/bin/python ]] || "${PYTHON:-python3}" -m venv "$environment"
+fi
+python=$environment/bin/python
+pip=("$python" -m pip)
+
+stamp=$environment/.rnn_s2s_plugin.installed
+wanted="$PWD ${editable[*]-} $(cat setup.py pyproject.toml install.sh | cksum)"
+if [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; then
+    exit 0
+fi
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+    fail "Python 3.10 or newer is needed; name one with PYTHON=..., and remove $environment first"
+has() { "$python" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$1') is None)"; }
+has fairseq || command -v "${CXX:-c++}" >/dev/null ||
+    fail "a C++ compiler is needed to build fairseq (on Debian and Ubuntu: apt-get install g++)"
+
+echo "install.sh: setting up $environment; the first time this takes some minutes"
+"${pip[@]}" install --upgrade pip
+if ! has torch; then
+    read -r -a torch <<<"${TORCH:-torch==2.13.0}"
+    "${pip[@]}" install "${torch[@]}"
+fi
+"${pip[@]}" install numpy cython setuptools wheel ninja
+
+# Without build isolation fairseq is compiled with the PyTorch installed above instead of a second one, and
+# with the constraint nothing that fairseq asks for can replace that PyTorch by another build.
+constraints=$(mktemp)
+trap 'rm -f "$constraints"' EXIT
+"$python" -c 'from importlib.metadata import version; print("torch==" + version("torch"))' >"$constraints"
+"${pip[@]}" install --constraint "$constraints" --no-build-isolation ${editable[@]+"${editable[@]}"} ".[test,recipes,plot]"
+
+printf '%s\n' "$wanted" >"$stamp"
+echo "install.sh: done; now: source '$environment/bin/activate'"

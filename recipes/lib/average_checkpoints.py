@@ -1,0 +1,142 @@
+"""Average the parameters of a run's checkpoints.
+
+Usage:
+    python average_checkpoints.py --last 5 --user-dir rnn_s2s_plugin --output RUN_DIR/averaged.pt RUN_DIR
+    python average_checkpoints.py --best 5 ... RUN_DIR         those kept by --keep-best-checkpoints
+    python average_checkpoints.py --user-dir ... --output averaged.pt A.pt B.pt
+"""
+
+import argparse
+import importlib
+import os
+import pickle
+import re
+import sys
+from pathlib import Path
+
+import torch
+from files import RecipeError, run_tool
+
+LOWER_IS_BETTER = ("loss", "nll_loss", "ppl")
+
+
+def allow_fairseq_types(user_dir: str) -> None:
+    """Import the plugin, whose compat.py names the types that a checkpoint may hold, and no others."""
+    folder = Path(user_dir).resolve()
+    if not (folder / "__init__.py").is_file():
+        raise RecipeError(f"--user-dir {user_dir}: no Python package there")
+    sys.path.insert(0, str(folder.parent))
+    importlib.import_module(folder.name)
+
+
+def last_checkpoints(folder: Path, number: int) -> list[Path]:
+    """The last ``number`` of epochs (checkpoint7.pt) and within epochs (checkpoint_7_12000.pt)."""
+    found = []
+    for path in folder.glob("checkpoint*.pt"):
+        if match := re.fullmatch(r"checkpoint(\d+)|checkpoint_(\d+)_(\d+)", path.stem):
+            epoch, inner_epoch, updates = match.groups()
+            found.append((int(epoch or inner_epoch), float(updates or "inf"), path))
+    return [path for *_, path in sorted(found)[-number:]]
+
+
+def best_checkpoints(folder: Path, number: int) -> list[Path]:
+    """The best ``number`` checkpoints by validation, which carry metric and value in their names."""
+    found = []
+    for path in folder.glob("checkpoint.best_*.pt"):
+        if match := re.fullmatch(r"checkpoint\.best_(.+)_(\d+\.\d+)", path.stem):
+            value = float(match[2])
+            found.append((value if match[1] in LOWER_IS_BETTER else -value, path))
+    return [path for _, path in sorted(found)[:number]]
+
+
+def choose(args: argparse.Namespace) -> list[Path]:
+    """The checkpoints named, or found in the one folder named."""
+    if args.last is None and args.best is None:
+        return args.paths
+    (folder,) = args.paths
+    wanted = args.last or args.best
+    found = last_checkpoints(folder, wanted) if args.last else best_checkpoints(folder, wanted)
+    if not found:
+        fallback = folder / "checkpoint_best.pt"
+        if not fallback.exists():
+            raise RecipeError(f"no checkpoint in {folder}: train first")
+        print(f"warning: {folder} holds no checkpoint of a whole epoch: {fallback.name} is taken as it is")
+        return [fallback]
+    if len(found) < wanted:
+        print(f"warning: {folder} holds {len(found)} checkpoints, not {wanted}: these are averaged")
+    return found
+
+
+def load(path: Path) -> dict:
+    """A checkpoint, with nothing in it that could run code."""
+    if not path.is_file():
+        raise RecipeError(f"no such checkpoint: {path}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise RecipeError(f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from error
+    if not isinstance(state, dict) or "model" not in state:
+        raise RecipeError(f"{path} is no checkpoint of fairseq: it holds no model")
+    return state
+
+
+def compare(path: Path, model: dict, first_path: Path, first: dict) -> None:
+    """Raise unless two models have the same parameters in the same shapes."""
+    for name in sorted(first.keys() ^ model.keys()):
+        raise RecipeError(f"{first_path} and {path} are not of one model: only one of them has {name}")
+    for name, tensor in model.items():
+        if tensor.shape != first[name].shape:
+            raise RecipeError(
+                f"{first_path} and {path} are not of one model: {name} is "
+                f"{tuple(first[name].shape)} in the first, {tuple(tensor.shape)} in the second"
+            )
+
+
+def average(paths: list[Path]) -> dict:
+    """The last checkpoint with the mean parameters of all, summed in float64, and without optimizer state."""
+    sums, state, first = {}, None, None
+    for path in paths:
+        state = load(path)
+        model = state["model"]
+        first = first or model
+        compare(path, model, paths[0], first)
+        for name, tensor in model.items():
+            if tensor.is_floating_point():
+                sums[name] = sums.get(name, 0) + tensor.double()
+    for name, total in sums.items():
+        state["model"][name] = (total / len(paths)).to(state["model"][name].dtype)
+    state["last_optimizer_state"] = None
+    return state
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--last", type=int, metavar="N")
+    kind.add_argument("--best", type=int, metavar="N")
+    parser.add_argument(
+        "--user-dir", required=True, help="folder of the plugin; none for models of fairseq alone"
+    )
+    parser.add_argument("--output", required=True)
+    parser.add_argument(
+        "paths", nargs="+", type=Path, help="checkpoints, or with --last or --best one folder"
+    )
+    args = parser.parse_args()
+    if (args.last is not None or args.best is not None) and (
+        len(args.paths) != 1 or not args.paths[0].is_dir()
+    ):
+        raise RecipeError(f"--last and --best take one folder, not {' '.join(map(str, args.paths))}")
+    if args.user_dir != "none":
+        allow_fairseq_types(args.user_dir)
+    paths = choose(args)
+    state = average(paths)
+    torch.save(state, f"{args.output}.tmp")
+    os.replace(f"{args.output}.tmp", args.output)
+    print(f"{args.output}: mean of {', '.join(path.name for path in paths)}")
+
+
+if __name__ == "__main__":
+    run_tool(main)

@@ -1,0 +1,46 @@
+"""``--arch rnn_lm``: a language model, the decoder without a source (Mikolov et al. 2010).
+
+    h_t = RNN(h_{t-1}, y_{t-1})
+    y_t = softmax(W_y h_t + b_y)
+"""
+
+from typing import Any
+
+from fairseq.models import FairseqLanguageModel, register_model
+
+from .config import complete, with_defaults, with_only
+from .decoder import RNNDecoder
+from .seq2seq import embedding
+
+OPTIONS = (
+    "cell linear_conv_kernel linear_output_gate "
+    "decoder_embed_dim decoder_embed_path decoder_freeze_embed decoder_hidden_size decoder_layers "
+    "decoder_out_embed_dim decoder_out_activation share_decoder_input_output_embed adaptive_softmax_cutoff "
+    "residual_from layer_norm dropout embed_dropout output_dropout variational_dropout word_dropout"
+).split()
+
+RNNLanguageModelConfig = with_only("RNNLanguageModelConfig", "Options of rnn_lm.", OPTIONS)
+WithoutSource = with_defaults(
+    "WithoutSource", "No source.", attention="none", bridge="zero", encoder_direction="unidirectional"
+)
+
+
+@register_model("rnn_lm", dataclass=RNNLanguageModelConfig)
+class RNNLanguageModel(FairseqLanguageModel):
+    """For ``--task language_modeling``, and for ``--lm-path`` when translating."""
+
+    @classmethod
+    def build_model(cls, cfg: Any, task: Any) -> "RNNLanguageModel":
+        """
+        Args:
+            cfg: options as fairseq passes them.
+            task: gives the dictionaries.
+
+        Raises:
+            UsageError: for options that cannot work together.
+        """
+        cfg = complete(cfg, WithoutSource)
+        matrix = embedding(
+            task.source_dictionary, cfg.decoder_embed_dim, cfg.decoder_embed_path, cfg.decoder_freeze_embed, "decoder"
+        )
+        return cls(RNNDecoder(cfg, task.target_dictionary, matrix))

