@@ -6,5 +6,5 @@ class UsageError(ValueError):
 
     Raise it wherever a command line, a file or a combination of options cannot work. Under fairseq's
     commands it ends the program with exit code 1 and prints that sentence alone, without a traceback
-    (see ``compat.print_usage_errors_plainly``); in Python code it is an ordinary ``ValueError``.
+    (see ``compat.messages``); in Python code it is an ordinary ``ValueError``.
     """

@@ -102,6 +102,8 @@ def run_fairseq(command: str, *args) -> Result:
     try:
         root.handlers, root.level = [handler], logging.INFO
         argv = [f"fairseq-{command}", *_with_user_dir(command, args)]
+        if "--user-dir" in argv and "--num-workers" not in argv:
+            argv += ["--num-workers", "0"]  # ending worker processes takes seconds
         with mock.patch.object(sys, "argv", argv), contextlib.redirect_stdout(output):
             module.cli_main()
     finally:
@@ -160,7 +162,7 @@ def corpus(tmp_path_factory) -> Corpus:
 
 TRAIN_TINY = (
     "--arch rnn_attn --encoder-embed-dim 16 --encoder-hidden-size 16 --decoder-embed-dim 16 "
-    "--decoder-hidden-size 16 --optimizer adam --lr 0.01 --max-tokens 400 --max-epoch 1 --num-workers 0 "
+    "--decoder-hidden-size 16 --optimizer adam --lr 0.01 --max-tokens 400 --max-epoch 1 "
     "--no-progress-bar --log-format json"
 ).split()
 

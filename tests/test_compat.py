@@ -1,4 +1,4 @@
-"""Every mend of compat.py, at work in fairseq's own commands. Each of these tests fails without its mend."""
+"""Every mend of the package compat, at work in fairseq's own commands; each test fails without its mend."""
 
 import os
 import shutil
@@ -12,23 +12,24 @@ from conftest import SIZES, TRAIN_TINY, start_fairseq
 from fairseq import checkpoint_utils, utils
 from fairseq.data import Dictionary, TokenBlockDataset, data_utils
 
-from rnn_s2s_plugin import compat
+from rnn_s2s_plugin.compat import versions
 from rnn_s2s_plugin.errors import UsageError
 
 TINY_LSTM = (
     "--arch lstm --encoder-embed-dim 16 --encoder-hidden-size 16 "
     "--decoder-embed-dim 16 --decoder-hidden-size 16 --decoder-out-embed-dim 16"
 ).split()
+SHORT = ("--max-len-b", "12")  # a model that has learnt nothing does not know when to stop
 
 
 # --- versions ------------------------------------------------------------------------------------------
 
 
 def test_unknown_fairseq_version_is_reported_in_one_line(monkeypatch, caplog):
-    compat.warn_about_unknown_fairseq()
+    versions.warn_about_unknown_fairseq()
     assert not caplog.records
-    monkeypatch.setattr(compat.fairseq, "__version__", "0.13.0\n")
-    compat.warn_about_unknown_fairseq()
+    monkeypatch.setattr(versions.fairseq, "__version__", "0.13.0\n")
+    versions.warn_about_unknown_fairseq()
     assert [record.getMessage() for record in caplog.records] == [
         "fairseq 0.13.0 is not a version this plugin was tested with (0.12.3.1)"
     ]
@@ -121,7 +122,7 @@ def test_checkpoints_load_and_training_resumes(architecture, train, fairseq, cor
     result = train(tmp_path, *options, "--max-epoch", 2)
     assert f"Loaded checkpoint {path} (epoch 2 @ " in result.output
     assert [entry["epoch"] for entry in result.log("train_loss")] == [2]
-    assert len(fairseq("generate", corpus.data, "--path", path).field("H")) == SIZES["test"]
+    assert len(fairseq("generate", corpus.data, "--path", path, *SHORT).field("H")) == SIZES["test"]
 
 
 class RunsCode:
@@ -241,7 +242,7 @@ def test_no_command_loses_sentences(train, fairseq, corpus, checkpoint, tmp_path
         "validate", corpus.data, "--path", checkpoint, "--max-tokens", 400, "--log-format", "json"
     )
     assert [entry["valid_bsz"] for entry in result.log("valid_bsz")] == [str(SIZES["valid"])]
-    result = fairseq("generate", corpus.data, "--path", checkpoint)
+    result = fairseq("generate", corpus.data, "--path", checkpoint, *SHORT)
     assert sorted(result.field("H")) == list(range(SIZES["test"]))
     assert f"Translated {SIZES['test']} sentences" in result.output
 
@@ -272,7 +273,7 @@ def test_soft_alignment_in_interactive_is_refused(fairseq, corpus, checkpoint):
 
 
 def test_diverse_beam_groups_do_not_depend_on_the_batch(fairseq, corpus, checkpoint):
-    options = ["--path", checkpoint, "--beam", 4, "--diverse-beam-groups", 2, "--max-len-b", 12]
+    options = ["--path", checkpoint, "--beam", 4, "--diverse-beam-groups", 2, *SHORT]
     outputs = [
         fairseq("generate", corpus.data, *options, "--nbest", 4, "--batch-size", size).output
         for size in (1, 7)
@@ -286,7 +287,7 @@ def test_diverse_beam_groups_do_not_depend_on_the_batch(fairseq, corpus, checkpo
 
 
 def test_print_step_prints_the_number_of_tokens(fairseq, corpus, checkpoint):
-    result = fairseq("generate", corpus.data, "--path", checkpoint, "--print-step")
+    result = fairseq("generate", corpus.data, "--path", checkpoint, "--print-step", *SHORT)
     assert {i: int(steps) for i, steps in result.field("I").items()} == {
         i: len(scores.split()) for i, scores in result.field("P").items()
     }
@@ -324,7 +325,7 @@ def test_replace_unk_copies_source_words(alignment, fairseq, corpus, checkpoint,
     state["model"]["decoder.output.bias"][unk] += 100
     torch.save(state, tmp_path / "unk.pt")
 
-    options = ["--path", tmp_path / "unk.pt", "--dataset-impl", "raw", "--max-len-b", 5, "--replace-unk"]
+    options = ["--path", tmp_path / "unk.pt", "--dataset-impl", "raw", "--replace-unk", *SHORT]
     result = fairseq("generate", tmp_path, *options, *alignment)
     sources, hypotheses = corpus.lines("test", "src"), result.field("H")
     assert len(hypotheses) == SIZES["test"]
@@ -381,7 +382,7 @@ def test_language_model_trains_scores_and_joins_translation(train, fairseq, corp
     result = fairseq("eval_lm", data, "--path", model, "--sample-break-mode", "eos")
     assert "Perplexity" in result.output
 
-    fusion = ["--path", checkpoint, "--lm-path", model, "--lm-weight", 0.1]
+    fusion = ["--path", checkpoint, "--lm-path", model, "--lm-weight", 0.1, *SHORT]
     with pytest.raises(UsageError, match="dict.txt cannot be read .*target language's dictionary"):
         fairseq("generate", corpus.data, *fusion)
     both = shutil.copytree(corpus.data, tmp_path / "both")
@@ -391,5 +392,5 @@ def test_language_model_trains_scores_and_joins_translation(train, fairseq, corp
 
 def test_no_text_command_imports_torchaudio(fairseq, corpus, checkpoint):
     """fairseq asks for it, but a torchaudio that does not fit the PyTorch installed cannot be imported."""
-    fairseq("interactive", corpus.data, "--path", checkpoint, "--input", corpus.raw / "test.src")
+    fairseq("interactive", corpus.data, "--path", checkpoint, "--input", corpus.raw / "test.src", *SHORT)
     assert "torchaudio" not in sys.modules

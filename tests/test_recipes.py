@@ -7,6 +7,7 @@ import collections
 import gzip
 import hashlib
 import http.server
+import io
 import json
 import math
 import os
@@ -14,8 +15,10 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from pathlib import Path
@@ -56,6 +59,173 @@ def tiny_multi30k(folder: Path) -> None:
             (folder / f"{split}.{lang}.gz").write_bytes(packed)
             sums.append(f"{hashlib.sha256(packed).hexdigest()}  {split}.{lang}.gz\n")
     (folder / "CHECKSUMS").write_text("# made by the tests\n" + "".join(sums))
+
+
+# What real corpora also hold: carriage returns, odd line breaks, empty lines, over-long and lopsided pairs,
+# and bytes that are not UTF-8. Each (left, right, whether 1 to 175 tokens and a ratio of 1.5 let it pass).
+DIRT = [
+    (b"dog runs\r", b"Hund l\xc3\xa4uft\r", True),
+    ("cat\u2028sits".encode(), b"Katze sitzt", True),
+    (b"", b"leer", False),
+    (b"dog " * 300, b"Hund " * 300, False),
+    (b"man", b"Mann sitzt rot blau", False),
+    (b"dog\xff runs", b"Hund l\xc3\xa4uft", True),
+]
+
+
+class Bitext:
+    """A tiny parallel text in bytes: ``lines[0]`` in the first language, ``lines[1]`` in the second."""
+
+    def __init__(self, size: int, dirty: bool = False, seed: int = 0):
+        draw = random.Random(seed)
+        rows = [draw.choices(PAIRS, k=draw.randint(2, 6)) for _ in range(size)]
+        self.lines = [[" ".join(pair[side] for pair in row).encode() for row in rows] for side in (0, 1)]
+        self.kept = size
+        for left, right, kept in DIRT if dirty else ():
+            self.lines[0].append(left)
+            self.lines[1].append(right)
+            self.kept += kept
+        self.size = len(self.lines[0])
+
+    def plain(self, side: int) -> bytes:
+        return b"".join(line + b"\n" for line in self.lines[side])
+
+    def segments(self, side: int) -> bytes:
+        """As in the .sgm and .xml files of WMT and IWSLT."""
+        head = b'<?xml version="1.0" encoding="UTF-8"?>\n<srcset>\n<doc docid="1">\n<url>u</url>\n<hl>\n'
+        body = (b'<seg id="%d"> %s </seg>\n' % (n, line) for n, line in enumerate(self.lines[side], 1))
+        return head + b"".join(body) + b"</hl>\n</doc>\n</srcset>\n"
+
+    def tags(self, side: int, *more: bytes) -> bytes:
+        """As in TED's train.tags; the title and the description count as sentences."""
+        head = [b"<url>http://u</url>", b"<keywords>a, b</keywords>", b"<talkid>1</talkid>", *more]
+        head += [b"<title>Red dog</title>", b"<description>Blue cat</description>"]
+        return b"".join(b" %s \n" % line for line in head + self.lines[side])
+
+
+def iwslt14() -> dict:
+    train, tests = Bitext(100, dirty=True), {}
+    members = {f"de-en/train.tags.de-en.{lang}": train.tags(side) for side, lang in enumerate(("de", "en"))}
+    for number, name in enumerate(
+        ("TED.dev2010", "TEDX.dev2012", "TED.tst2010", "TED.tst2011", "TED.tst2012")
+    ):
+        tests[name] = Bitext(number + 2, seed=number)
+        for side, lang in enumerate(("de", "en")):
+            members[f"de-en/IWSLT14.{name}.de-en.{lang}.xml"] = tests[name].segments(side)
+    valid = (train.kept + 2) // 23
+    return {
+        "files": {"de-en.tgz": archive(members)},
+        "pairs": {"train": train.kept + 2 - valid, "valid": valid, "test": 2 + 3 + 4 + 5 + 6},
+    }
+
+
+def iwslt15() -> dict:
+    texts = {"train": Bitext(100, dirty=True), "tst2012": Bitext(5), "tst2013": Bitext(4)}
+    files = {
+        f"{name}.{lang}": text.plain(side)
+        for name, text in texts.items()
+        for side, lang in enumerate(("en", "vi"))
+    }
+    # No ratio here: the lopsided pair stays; the over-long one goes.
+    return {"files": files, "pairs": {"train": texts["train"].kept + 1, "valid": 5, "tst2013": 4}}
+
+
+def iwslt17() -> dict:
+    train, test, members, valid = Bitext(100, dirty=True), Bitext(4), {}, 0
+    more = (
+        b"<speaker>X</speaker>",
+        b'<reviewer href="u">X</reviewer>',
+        b'<translator href="u">X</translator>',
+    )
+    more += (b'<doc docid="1">', b"</doc>")
+    for side, lang in enumerate(("de", "en")):
+        members[f"de-en/train.tags.de-en.{lang}"] = train.tags(side, *more)
+        for year, name in enumerate(["dev2010", *(f"tst201{n}" for n in range(6))], 2):
+            members[f"de-en/IWSLT17.TED.{name}.de-en.{lang}.xml"] = Bitext(year).segments(side)
+            valid += year * side
+    files = {
+        "de-en.tgz": archive(members),
+        "test-de-en.tgz": archive({"de-en/IWSLT17.TED.tst2017.de-en.de.xml": test.segments(0)}),
+        "test-en-de.tgz": archive({"en-de/IWSLT17.TED.tst2017.en-de.en.xml": test.segments(1)}),
+    }
+    return {"files": files, "pairs": {"train": train.kept + 3, "valid": valid, "tst2017": 4}}
+
+
+def wmt(other: str, every: int, corpora: dict, tests: dict, plain: tuple = ("newstest2013",)) -> dict:
+    """``corpora`` is {archive: member}, ``tests`` is {archive: {name: stem}}."""
+    size = every // len(corpora) + 50
+    texts = {name: Bitext(size, dirty=True, seed=seed) for seed, name in enumerate(corpora)}
+    files, pairs = {}, {}
+    for name, member in corpora.items():
+        if member.endswith(".gz"):
+            inner = {
+                f"{member[:-3]}.{lang}.gz": gzip.compress(texts[name].plain(s))
+                for s, lang in enumerate(("en", other))
+            }
+        else:
+            inner = {f"{member}.{lang}": texts[name].plain(side) for side, lang in enumerate(("en", other))}
+        files[name] = archive(inner, "w" if name.endswith(".tar") else "w:gz")
+    members = collections.defaultdict(dict)
+    for number, (name, (box, stem)) in enumerate(tests.items(), 2):
+        pairs[name] = number
+        members[box][f"{stem}-src.en.sgm"] = Bitext(number).segments(0)
+        members[box][f"{stem}-ref.{other}.sgm"] = Bitext(number).segments(1)
+    for name in plain:
+        pairs[name] = 7
+        members["dev.tgz"].update(
+            {f"dev/{name}.{lang}": Bitext(7).plain(s) for s, lang in enumerate(("en", other))}
+        )
+    files.update({box: archive(inner) for box, inner in members.items()})
+    # The over-long pair goes only after BPE, so it counts when every n-th pair is taken for validation.
+    total = sum(text.size for text in texts.values())
+    return {"files": files, "all": total, "kept": sum(text.kept for text in texts.values()), "pairs": pairs}
+
+
+def wmt14_en_de() -> dict:
+    corpora = {"training-parallel-europarl-v7.tgz": "training/europarl-v7.de-en"}
+    corpora["training-parallel-commoncrawl.tgz"] = "commoncrawl.de-en"
+    corpora["training-parallel-nc-v9.tgz"] = "training/news-commentary-v9.de-en"
+    return wmt("de", 100, corpora, {"newstest2014": ("test-full.tgz", "test-full/newstest2014-deen")})
+
+
+def wmt17_en_de() -> dict:
+    corpora = {"training-parallel-europarl-v7.tgz": "training/europarl-v7.de-en"}
+    corpora["training-parallel-commoncrawl.tgz"] = "commoncrawl.de-en"
+    corpora["training-parallel-nc-v12.tgz"] = "training/news-commentary-v12.de-en"
+    tests = {"newstest2017": ("test.tgz", "test/newstest2017-ende")}
+    tests.update({f"newstest20{year}": ("dev.tgz", f"dev/newstest20{year}-ende") for year in (16, 15)})
+    tests["newstest2014"] = ("test-full.tgz", "test-full/newstest2014-deen")
+    return wmt("de", 100, corpora, tests)
+
+
+def wmt14_en_fr() -> dict:
+    corpora = {"training-parallel-europarl-v7.tgz": "training/europarl-v7.fr-en"}
+    corpora["training-parallel-commoncrawl.tgz"] = "commoncrawl.fr-en"
+    corpora["training-parallel-un.tgz"] = "un/undoc.2000.fr-en"
+    corpora["training-parallel-nc-v9.tgz"] = "training/news-commentary-v9.fr-en"
+    corpora["training-giga-fren.tar"] = "giga-fren.release2.fixed.gz"
+    return wmt("fr", 1333, corpora, {"newstest2014": ("test-full.tgz", "test-full/newstest2014-fren")})
+
+
+CORPORA = {
+    "iwslt14_de_en": iwslt14,
+    "iwslt15_en_vi": iwslt15,
+    "iwslt17_de_en": iwslt17,
+    "wmt14_en_de": wmt14_en_de,
+    "wmt17_en_de": wmt17_en_de,
+    "wmt14_en_fr": wmt14_en_fr,
+}
+
+
+def archive(members: dict, mode: str = "w:gz") -> bytes:
+    """A tar archive in bytes."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as tar:
+        for name, data in {"README": b"nothing", **members}.items():
+            entry = tarfile.TarInfo(f"./{name}" if name.startswith("dev/") else name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -115,13 +285,13 @@ def server(raw):
     serving.server_close()
 
 
-def command(work: Path, *arguments: str, **variables) -> dict:
-    """Arguments of subprocess for ``bash recipes/multi30k/run.sh`` with variables and this very Python."""
+def command(work: Path, *arguments: str, name: str = "multi30k", **variables) -> dict:
+    """Arguments of subprocess for ``bash recipes/NAME/run.sh`` with variables and this very Python."""
     keep = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
     environment = {name: os.environ[name] for name in keep if name in os.environ}
     environment.update(OMP_NUM_THREADS="1", PYTHON=sys.executable, GPUS="0", MERGES="100", WORKERS="2")
     environment.update(WORK=str(work), **{name: str(value) for name, value in variables.items()})
-    script = str(RECIPES / "multi30k" / "run.sh")
+    script = str(RECIPES / name / "run.sh")
     return {"args": ["bash", script, *arguments], "env": environment, "cwd": ROOT}
 
 
@@ -263,6 +433,77 @@ def test_dry_run_prints_every_stage_and_writes_nothing(tmp_path):
     assert not work.exists() and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", CORPORA)
+def test_other_corpora(tmp_path, server, name):
+    """Archives in the layout of the real ones up to BPE; with RECIPE_TESTS=full up to BLEU."""
+    made = CORPORA[name]()
+    server.folder = tmp_path / "server"
+    server.folder.mkdir()
+    for file, data in made["files"].items():
+        (server.folder / file).write_bytes(data)
+    server.cut = {next(iter(made["files"]))}
+    settings = {
+        "MIRROR": server.url,
+        "CHECKSUMS": "none",
+        "MERGES": 60,
+        "ARCH": "rnn_attn_tiny",
+        "FREE_MB": 100,
+    }
+    full = os.environ.get("RECIPE_TESTS") == "full"
+    stages = [] if full else ["download", "prepare"]
+    settings.update(MAX_EPOCH=2, MAX_UPDATE=20, SAVE_UPDATES=0, AVERAGE=1, WARMUP=5, LR=0.01)
+    result = recipe(tmp_path / "work", *stages, name=name, **settings)
+    assert result.returncode == 0, result.stdout
+    assert len(server.requests) == len(made["files"]) + 1
+    langs = "en vi" if name.endswith("vi") else "en fr" if name.endswith("fr") else "de en"
+    check_sizes(tmp_path / "work/prep/bpe", made, langs.split())
+    for path in (tmp_path / "work/prep/tok").iterdir():
+        assert "<" not in path.read_text(), f"{path} still has markup"
+    if full:
+        report = json.loads(next((tmp_path / "work").rglob("results.json")).read_text())
+        assert {name: test["sentences"] for name, test in report["tests"].items()} == {
+            name: size for name, size in made["pairs"].items() if name not in ("train", "valid")
+        }
+    again = recipe(tmp_path / "work", "download", "prepare", name=name, **settings)
+    assert again.returncode == 0 and again.stdout.count("already there") == 2
+
+
+def check_sizes(folder: Path, made: dict, langs: list) -> None:
+    """As many pairs in every split as there should be."""
+    sizes = {path.stem: files.count_lines(path) for path in folder.glob(f"*.{langs[0]}")}
+    assert sizes == {path.stem: files.count_lines(path) for path in folder.glob(f"*.{langs[1]}")}
+    if "kept" in made:
+        assert sizes.pop("train") + sizes.pop("valid") == made["kept"]
+    assert sizes == made["pairs"]
+
+
+@pytest.mark.skipif(os.environ.get("RECIPE_TESTS") != "full", reason="only with RECIPE_TESTS=full")
+def test_two_processes_train_what_one_trains(tmp_path, raw):
+    """Two CPU nodes with the gloo backend give the losses of one that accumulates two batches."""
+    settings = {"RAW_DIR": raw, "CHECKSUMS": "none", "ARCH": "rnn_attn_tiny", "MAX_UPDATE": 8, "LR": 0.01}
+    settings.update(GLOBAL_TOKENS=1200, MAX_TOKENS=600, WARMUP=2)
+    extra = ("--", "--log-interval", "1")
+    assert recipe(tmp_path, "download", "prepare", "binarize", **settings).returncode == 0
+    single = recipe(tmp_path, "train", *extra, RUN="one", **settings).stdout
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        settings.update(NODES=2, MASTER_PORT=probe.getsockname()[1], RUN="two")
+    nodes = [command(tmp_path, "train", *extra, NODE_RANK=rank, **settings) for rank in (0, 1)]
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    started = [subprocess.Popen(**node, **output) for node in nodes]
+    outputs = [process.communicate(timeout=200)[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], outputs
+    assert "--update-freq 2" in single and "--update-freq 1" in outputs[0]
+    pattern = r" loss=([\d.]+), nll_loss=([\d.]+).* num_updates=(\d+)"
+    losses = [re.findall(pattern, text) for text in (single, outputs[0])]
+    assert len(losses[0]) == 8 and losses[0] == losses[1]
+    saved = [
+        torch.load(tmp_path / f"runs/{run}/checkpoint_last.pt", weights_only=True) for run in ("one", "two")
+    ]
+    for name, tensor in saved[0]["model"].items():
+        torch.testing.assert_close(saved[1]["model"][name], tensor, rtol=0, atol=1e-4)
+
+
 def test_wrong_checksum_is_refused(tmp_path, raw, server):
     bad = tmp_path / "bad"
     shutil.copytree(raw, bad)
@@ -362,6 +603,7 @@ def test_lines_end_with_a_newline_only(tmp_path):
     plain.write_bytes("good\nschön\n".encode("latin-1"))
     with pytest.raises(files.RecipeError, match=r"latin1.txt, line 2, is not UTF-8"):
         list(files.read_lines(plain))
+    assert list(files.read_lines(plain, mend=True)) == ["good", "sch\ufffdn"]
 
 
 def test_processes_give_what_one_gives_and_end_on_errors(tmp_path, monkeypatch):

@@ -1,16 +1,16 @@
 """A small German-English grammar: whole sentences in both languages at once, with their word alignment.
 
-Each rule is a method of `Grammar` that builds German words in German order and English words in English order. An
-English word holds the German words that it translates, so however a rule orders the two sides, the alignment is
-known at the end. Words are objects and are compared by identity.
+Each rule is a method of `Grammar` that builds German words in German order and English words in English
+order. An English word holds the German words that it translates, so however a rule orders the two sides, the
+alignment is known at the end. Words are objects and are compared by identity.
 
 What makes the pair hard to translate word by word:
 
-* the verb: second in main clauses, last in subordinate ones; participles and infinitives at the end; separable
-  prefixes ("sie ruft den Arzt morgen an"); "do" in English questions and negations;
-* tense: the perfect becomes the simple past; the present becomes "is buying" or "buys", depending on the adverb;
-* noun phrases: gender, number, case and three adjective declensions against one English form; "das Auto des Arztes"
-  is "the doctor's car"; only the case tells a fronted object from a subject;
+* the verb: second in main clauses, last in subordinate ones; participles and infinitives at the end; prefixes
+  that leave their verb ("sie ruft den Arzt heute an"); "do" in English questions and negations;
+* tense: the perfect becomes the simple past, the present "is buying" or "buys", depending on the adverb;
+* noun phrases: gender, number, case and three adjective declensions against one English form; "das Auto des
+  Arztes" is "the doctor's car"; only the case tells a fronted object from a subject;
 * numbers, prices, dates, years and times of day in words: "um halb vier" is "at half past three".
 
 A German sentence has exactly one translation here, so counting exact matches is fair.
@@ -26,7 +26,7 @@ import number_words as numbers
 from lexicon import Adjective, Noun, Verb
 
 NOMINATIVE, ACCUSATIVE, DATIVE, GENITIVE = range(4)
-# Persons that the verb agrees with: ich, du, er/sie/es, and wir/sie (plural), whose form is that of the infinitive.
+# Persons that the verb agrees with: ich, du, er/sie/es, and wir/sie (plural), whose form is the infinitive.
 ICH, DU, ER, WIR = range(4)
 
 HABEN = "habe hast hat haben".split()
@@ -37,7 +37,7 @@ DO = "do do does do".split()
 
 # Tenses; the names of MODALS are used in the same place.
 PAST, NOW, HABIT, FUTURE = "past", "now", "habit", "future"
-# German forms | English auxiliary, or the two forms of a verb that needs "do" | what stands before the infinitive
+# German forms, English auxiliary (or the two forms of a verb that needs "do"), words before the infinitive
 MODALS = {
     "können": ("kann kannst kann können", "can", ""),
     "sollen": ("soll sollst soll sollen", "should", ""),
@@ -80,9 +80,9 @@ class De:
 
 
 class En:
-    """An English word, the German words that it translates (sure) and those that it may be linked to (possible)."""
+    """An English word, the German words that it translates (sure) and others it may be linked to."""
 
-    __slots__ = ("text", "sure", "possible")
+    __slots__ = ("possible", "sure", "text")
 
     def __init__(self, text: str, *sure: De, possible: Iterable[De] = ()):
         self.text = text
@@ -136,7 +136,7 @@ class Predicate:
 
 
 class VerbGroup(NamedTuple):
-    """The verb of a clause: German finite word and what closes the clause; English auxiliary, verb and particle."""
+    """The verb of a clause: German finite word and end of the clause; English auxiliary, verb, particle."""
 
     finite: De
     tail: list[De]
@@ -158,7 +158,9 @@ def word(german: str, english: str) -> Phrase:
 
 def join(*phrases: Phrase) -> Phrase:
     """Phrases in the same order in both languages."""
-    return Phrase([de for phrase in phrases for de in phrase.de], [en for phrase in phrases for en in phrase.en])
+    return Phrase(
+        [de for phrase in phrases for de in phrase.de], [en for phrase in phrases for en in phrase.en]
+    )
 
 
 def swap(*phrases: Phrase) -> Phrase:
@@ -167,7 +169,7 @@ def swap(*phrases: Phrase) -> Phrase:
 
 
 def with_article(words: list[En]) -> list[En]:
-    """ "a" becomes "an" where the next word asks for it."""
+    """Turns "a" into "an" where the next word asks for it."""
     if words[0].text == "a" and words[1].text[0] in "aeiou":
         words[0].text = "an"
     return words
@@ -189,9 +191,15 @@ class Grammar:
         """Draws one sentence pair."""
         self.facts = set()
         rule = self.choose(
-            self.plain, self.plain, self.plain, self.plain, self.fronted_clause, self.reason, self.that, self.asked,
-            self.question, self.question, self.relative, self.purpose,
-        )  # fmt: skip
+            *[self.plain] * 4,
+            *[self.question] * 2,
+            self.reason,
+            self.fronted_clause,
+            self.that,
+            self.asked,
+            self.relative,
+            self.purpose,
+        )
         phrase, mark = rule()
         return finish(join(phrase, word(mark, mark)), frozenset(self.facts))
 
@@ -206,36 +214,38 @@ class Grammar:
     # Sentences: each rule returns the phrase and its closing mark.
 
     def plain(self) -> tuple[Phrase, str]:
-        """ "Gestern hat die Frau das Auto verkauft." """
+        """One main clause: Gestern hat die Frau das Auto verkauft."""
         return self.clause(SECOND), "."
 
     def reason(self) -> tuple[Phrase, str]:
-        """ "Er bleibt, weil ...": no comma in English."""
+        """A reason behind the main clause: Er arbeitet, weil sie schläft. No comma in English."""
         conjunction = word(*self.choose(("weil", "because"), ("obwohl", "although")))
         return join(self.clause(SECOND), comma(), conjunction, self.clause(LAST)), "."
 
     def fronted_clause(self) -> tuple[Phrase, str]:
-        """ "Weil ..., geht er": the main clause begins with its verb."""
+        """A reason in front, and the main clause begins with its verb: Weil sie schläft, arbeitet er."""
         conjunction, tense = self.choose(
-            (("Weil", "Because"), None), (("Obwohl", "Although"), None), (("Falls", "If"), self.choose(*MODALS))
+            (("Weil", "Because"), None),
+            (("Obwohl", "Although"), None),
+            (("Falls", "If"), self.choose(*MODALS)),
         )
         both = word(",", ",")
         return join(word(*conjunction), self.clause(LAST, tense), both, self.clause(SECOND, opened=True)), "."
 
     def that(self) -> tuple[Phrase, str]:
-        """ "Ich glaube, dass ..." """
+        """A clause of content: Ich glaube, dass sie schläft."""
         matrix = self.matrix(self.choose(*lexicon.SAYING))
         return join(matrix, comma(), word("dass", "that"), self.clause(LAST)), "."
 
     def asked(self) -> tuple[Phrase, str]:
-        """ "Sie fragt, warum ..." and "Wir wissen nicht, ob ..." """
+        """An indirect question: Sie fragt, warum er arbeitet. Wir wissen nicht, ob sie schläft."""
         knowing = next(verb for verb in lexicon.SAYING if verb.infinitive == "wissen")
         matrix = self.matrix(lexicon.ASKING) if self.chance(0.5) else self.matrix(knowing, De("nicht"))
         question_word = self.choose(("ob", "whether"), ("warum", "why"), ("wann", "when"))
         return join(matrix, comma(), self.after(question_word, LAST)), "."
 
     def question(self) -> tuple[Phrase, str]:
-        """ "Wann hat er ...?" and "Hat er ...?" """
+        """A direct question: Wann hat er gearbeitet? Schläft sie heute?"""
         question_word = self.choose(None, None, ("warum", "why"), ("wann", "when"))
         return (self.after(question_word, FIRST) if question_word else self.clause(FIRST)), "?"
 
@@ -247,7 +257,7 @@ class Grammar:
         return join(word(*question_word), self.action(position, tense, time=False))
 
     def relative(self) -> tuple[Phrase, str]:
-        """ "Der Mann, der das Auto gekauft hat, ...": commas in German only."""
+        """A relative clause, commas in German only: Der Mann, der das Auto gekauft hat, schläft jetzt."""
         noun, plural = self.person(), self.chance(0.2)
         head = self.noun_phrase(noun, NOMINATIVE, "the", plural, self.adjective(noun))
         person = WIR if plural else ER
@@ -257,7 +267,7 @@ class Grammar:
         return self.action(SECOND, self.choose(*TENSES), subject=(subject, person), opening="subject"), "."
 
     def purpose(self) -> tuple[Phrase, str]:
-        """ "Er kommt, um die Frau abzuholen." """
+        """An infinitive of purpose: Er fährt nach Berlin, um die Frau abzuholen."""
         subject = self.subject()
         main = self.action(SECOND, self.choose(*TENSES), subject=subject)
         predicate = self.transitive(subject, negated=False)
@@ -286,11 +296,13 @@ class Grammar:
             return self.choose(self.price_tag, self.description)(position, opened)
         return self.action(position, tense or self.choose(*TENSES), opening=opening)
 
-    def action(self, position: str, tense: str, subject=None, time: bool = True, opening: str | None = None) -> Phrase:
+    def action(
+        self, position: str, tense: str, subject=None, time: bool = True, opening: str | None = None
+    ) -> Phrase:
         """Somebody does something: the rule behind most clauses.
 
-        `opening` is what stands before a finite verb in second position: "subject", "time", "object", "nothing"
-        (the caller has put something there), or None to draw it.
+        `opening` is what stands before a finite verb in second position: "subject", "time", "object", or
+        "nothing" if the caller has put something there; None draws it.
         """
         subject = subject or self.subject()
         when = self.time(tense) if time and (tense in (NOW, HABIT) or self.chance(0.6)) else None
@@ -308,7 +320,7 @@ class Grammar:
         return "object" if predicate.topic and self.chance(0.15) else "subject"
 
     def price_tag(self, position: str, opened: bool) -> Phrase:
-        """ "Das neue Auto kostet zweihundert Euro." """
+        """What something costs: Das neue Auto kostet zweihundert Euro."""
         subject = self.goods_subject()
         amount = self.amount(999)
         predicate = Predicate(lexicon.COSTING, middle=amount.de, object=amount.en)
@@ -316,12 +328,16 @@ class Grammar:
         return assemble(position, "nothing" if opened else "subject", subject[0], group, predicate, None)
 
     def description(self, position: str, opened: bool) -> Phrase:
-        """ "Der Mantel des Arztes ist zu teuer." """
+        """How somebody or something is: Der Mantel ist zu teuer."""
         noun = self.choose(*self.any_goods()) if self.chance(0.6) else self.person()
         subject, person = self.named_subject(noun)
         adjective = self.choose(*[a for a in lexicon.ADJECTIVES[noun.kind] if a not in lexicon.COLOURS])
         finite, negator = De(SEIN[person]), De("nicht") if position != FIRST and self.chance(0.2) else None
-        degree = word(*self.choose(("sehr", "very"), ("zu", "too"))) if not negator and self.chance(0.5) else NOTHING
+        degree = (
+            word(*self.choose(("sehr", "very"), ("zu", "too")))
+            if not negator and self.chance(0.5)
+            else NOTHING
+        )
         state = join(degree, word(adjective.de, adjective.en))
         middle = ([negator] if negator else []) + state.de
         predicate = Predicate(None, negator, middle=middle, object=state.en)
@@ -332,7 +348,9 @@ class Grammar:
 
     def predicate(self, subject: tuple[Phrase, int], negated: bool) -> Predicate:
         """A verb with its objects, its place and its price."""
-        rule = self.choose(*[self.transitive] * 4, self.ditransitive, self.ditransitive, self.intransitive, self.motion)
+        rule = self.choose(
+            *[self.transitive] * 4, self.ditransitive, self.ditransitive, self.intransitive, self.motion
+        )
         return rule(subject, negated)
 
     def transitive(self, subject: tuple[Phrase, int], negated: bool) -> Predicate:
@@ -421,7 +439,9 @@ class Grammar:
         """A noun phrase in the nominative."""
         plural = self.chance(0.2)
         determiner = self.whose(noun)
-        return self.noun_phrase(noun, NOMINATIVE, determiner, plural, self.adjective(noun)), WIR if plural else ER
+        return self.noun_phrase(
+            noun, NOMINATIVE, determiner, plural, self.adjective(noun)
+        ), WIR if plural else ER
 
     def goods_subject(self) -> tuple[Phrase, int]:
         """A thing with a price."""
@@ -477,11 +497,15 @@ class Grammar:
         if name == "the":
             return word(form(lexicon.DEFINITE, gender, case), "the"), lexicon.WEAK
         if name == "this":
-            return word("dies" + form(lexicon.THIS, gender, case), "these" if gender == "p" else "this"), lexicon.WEAK
+            return word(
+                "dies" + form(lexicon.THIS, gender, case), "these" if gender == "p" else "this"
+            ), lexicon.WEAK
         if name == "a" and gender == "p":
             return NOTHING, lexicon.STRONG
         if name == "no":
-            return word("kein" + form(lexicon.EIN, gender, case), "any" if gender == "p" else "a"), lexicon.MIXED
+            return word(
+                "kein" + form(lexicon.EIN, gender, case), "any" if gender == "p" else "a"
+            ), lexicon.MIXED
         stem = {"a": "ein", "my": "mein", "your": "dein", "our": "unser"}[name]
         return word(stem + form(lexicon.EIN, gender, case), name), lexicon.MIXED
 
@@ -509,7 +533,7 @@ class Grammar:
     # Numbers, prices, places
 
     def count(self, largest: int) -> int:
-        """A number of things, small ones more often; none that ends in "one", where German would inflect it."""
+        """A number of things, small ones more often; no 101 and the like, where German inflects the "ein"."""
         number = self.rng.randint(2, 12) if self.chance(0.35) else self.rng.randint(13, largest)
         return number if number % 100 != 1 else number + 1
 
@@ -520,26 +544,26 @@ class Grammar:
         return number
 
     def cardinal(self, number: int) -> Phrase:
-        """ "vierundzwanzig", "twenty-four"."""
+        """A number: vierundzwanzig, twenty-four."""
         return word(numbers.german_cardinal(self.note(number))[0], " ".join(numbers.english_cardinal(number)))
 
     def amount(self, largest: int) -> Phrase:
-        """ "vierundzwanzig Euro", "twenty-four euros"."""
+        """A sum: vierundzwanzig Euro, twenty-four euros."""
         return join(self.cardinal(self.count(largest)), word("Euro", "euros"))
 
     def price(self) -> Phrase:
-        """ "für dreihundert Euro" """
+        """A price: für dreihundert Euro."""
         return join(word("für", "for"), self.amount(999))
 
     def place(self) -> Phrase:
-        """ "im alten Garten", "in Berlin" """
+        """Where: im alten Garten, in Berlin."""
         if self.chance(0.2):
             return join(word("in", "in"), word(*self.choose(*lexicon.CITIES.items())))
         place = self.choose(*lexicon.PLACES)
         return self.place_phrase(place, place.preposition, " ".join(place.en_preposition))
 
     def direction(self, verb: Verb) -> Phrase:
-        """ "zum Bahnhof", "nach Berlin"; with "zurückkommen" "vom Bahnhof", "aus Berlin"."""
+        """Where to: zum Bahnhof, nach Berlin; where from: vom Bahnhof, aus Berlin."""
         back = verb.infinitive == "zurückkommen"
         if self.choose(*verb.objects) == "city":
             preposition = ("aus", "from") if back else ("nach", "to")
@@ -550,7 +574,11 @@ class Grammar:
         """Preposition and dative, contracted where German does it: "im", "zur"."""
         article = form(lexicon.DEFINITE, place.gender, DATIVE)
         contracted = CONTRACTIONS.get(f"{preposition} {article}")
-        start = word(contracted, english + " the") if contracted else join(word(preposition, english), word(article, "the"))
+        start = (
+            word(contracted, english + " the")
+            if contracted
+            else join(word(preposition, english), word(article, "the"))
+        )
         quality = NOTHING
         if self.chance(0.15):
             adjective = self.choose(*lexicon.PLACE_ADJECTIVES)
@@ -570,42 +598,44 @@ class Grammar:
         return Time(self.choose(*rules, self.date, self.clock, self.day, self.day_and_clock)())
 
     def habit(self) -> Time:
-        """ "oft", "jeden Montag" """
+        """How often: oft, jeden Montag."""
         if self.chance(0.5):
             return Time(word(*self.choose(*FREQUENCY.items())), can_open=False, before_verb=True)
         return Time(self.every("jed", "every"))
 
     def every(self, stem: str, english: str) -> Phrase:
-        """ "jeden Montag", "letzte Woche", "nächstes Jahr": a time in the accusative."""
+        """A time in the accusative: jeden Montag, letzte Woche, nächstes Jahr."""
         if self.chance(0.5):
             german, name = self.choose(*lexicon.WEEKDAYS.items())
             return join(word(stem + "en", english), word(german, name))
-        ending, german, name = self.choose(("en", "Monat", "month"), ("e", "Woche", "week"), ("es", "Jahr", "year"))
+        ending, german, name = self.choose(
+            ("en", "Monat", "month"), ("e", "Woche", "week"), ("es", "Jahr", "year")
+        )
         return join(word(stem + ending, english), word(german, name))
 
     def past_time(self) -> Phrase:
-        """ "gestern", "letzte Woche", "vor drei Jahren", "im Jahr neunzehnhundertachtzig" """
+        """A time that is over."""
         return self.choose(self.yesterday, self.last, self.ago, self.year)()
 
     def yesterday(self) -> Phrase:
-        """ "gestern", "vorgestern" """
+        """One or two days ago."""
         return word(*self.choose(("gestern", "yesterday"), ("vorgestern", "the day before yesterday")))
 
     def last(self) -> Phrase:
-        """ "letzten Montag" """
+        """The last one: letzten Montag."""
         return self.every("letzt", "last")
 
     def ago(self) -> Phrase:
-        """ "vor drei Jahren" is "three years ago"."""
+        """How long ago: vor drei Jahren, three years ago."""
         return swap(word("vor", "ago"), self.span())
 
     def span(self) -> Phrase:
-        """ "drei Jahren", in the dative."""
+        """A length of time, in the dative: drei Jahren."""
         unit = self.choose(("Tagen", "days"), ("Wochen", "weeks"), ("Monaten", "months"), ("Jahren", "years"))
         return join(self.cardinal(self.count(99)), word(*unit))
 
     def year(self) -> Phrase:
-        """ "im Jahr neunzehnhundertvierundachtzig" is "in nineteen eighty-four"."""
+        """A year: im Jahr neunzehnhundertvierundachtzig, in nineteen eighty-four."""
         im, name = De("im"), De("Jahr")
         return join(Phrase([im, name], [En("in", im, possible=[name])]), self.year_words())
 
@@ -615,21 +645,21 @@ class Grammar:
         return word(numbers.german_year(self.note(number))[0], " ".join(numbers.english_year(number)))
 
     def future_time(self) -> Phrase:
-        """ "morgen", "nächste Woche", "in drei Jahren" """
+        """A time to come: morgen, nächste Woche, in drei Jahren."""
         rule = self.choose("tomorrow", "next", "in")
         if rule == "tomorrow":
             return word(*self.choose(("morgen", "tomorrow"), ("übermorgen", "the day after tomorrow")))
         return self.every("nächst", "next") if rule == "next" else join(word("in", "in"), self.span())
 
     def day(self) -> Phrase:
-        """ "am Montag", "am Abend" """
+        """A day of the week or a part of the day: am Montag, on Monday; am Abend, in the evening."""
         if self.chance(0.6):
             return join(word("am", "on"), word(*self.choose(*lexicon.WEEKDAYS.items())))
         part = self.choose(("Morgen", "morning"), ("Nachmittag", "afternoon"), ("Abend", "evening"))
         return join(word("am", "in the"), word(*part))
 
     def date(self) -> Phrase:
-        """ "am dritten Mai" is "on the third of May"."""
+        """A date: am dritten Mai, on the third of May."""
         number = self.note(self.rng.randint(1, 31))
         month, name = self.choose(*lexicon.MONTHS.items())
         day = word(numbers.german_ordinal(number)[0], numbers.english_ordinal(number)[0])
@@ -637,7 +667,7 @@ class Grammar:
         return join(word("am", "on the"), day, Phrase([de], [En("of", possible=[de, *day.de]), En(name, de)]))
 
     def clock(self) -> Phrase:
-        """ "um halb vier" is "at half past three", "um zehn vor vier" is "at ten to four"."""
+        """A time of day: um halb vier, at half past three; um zehn vor vier, at ten to four."""
         hour = self.rng.randint(1, 12)
         name = numbers.ENGLISH_SMALL[hour]
         german = "eins" if hour == 1 else numbers.GERMAN_SMALL[hour]
@@ -646,14 +676,16 @@ class Grammar:
         if kind == "full":
             return join(at, word(numbers.GERMAN_SMALL[hour], name), word("Uhr", "o'clock"))
         if kind == "half":
-            return join(at, word("halb", "half past"), word(german, numbers.ENGLISH_SMALL[(hour - 2) % 12 + 1]))
+            return join(
+                at, word("halb", "half past"), word(german, numbers.ENGLISH_SMALL[(hour - 2) % 12 + 1])
+            )
         side = word(*self.choose(("nach", "past"), ("vor", "to")))
         minutes = self.choose(("fünf", "five"), ("zehn", "ten"), ("zwanzig", "twenty"))
         part = word("Viertel", "a quarter") if kind == "quarter" else word(*minutes)
         return join(at, part, side, word(german, name))
 
     def day_and_clock(self) -> Phrase:
-        """ "am Montag um drei Uhr" is "at three o'clock on Monday"."""
+        """Both: am Montag um drei Uhr, at three o'clock on Monday."""
         return swap(self.day(), self.clock())
 
 
@@ -663,7 +695,7 @@ def comma() -> Phrase:
 
 
 def conjugate(verb: Verb, tense: str, person: int, position: str, negator: De | None = None) -> VerbGroup:
-    """The words of a verb in a tense, or after a modal verb, for a person and the place of the finite verb."""
+    """The words of a verb in a tense, or after a modal verb, for a person and a place of the finite verb."""
     needs_do = position == FIRST or negator is not None
     if tense in (NOW, HABIT):
         return _present(verb, tense, person, position, needs_do)
@@ -694,7 +726,9 @@ def _present(verb: Verb, tense: str, person: int, position: str, needs_do: bool)
         auxiliary, text = [En(DO[person], possible=[finite])], verb.base
     else:
         auxiliary, text = [], verb.third if person == ER else verb.base
-    particle = [En(part, *(tail or [finite]), possible=[finite] if tail else []) for part in verb.particle.split()]
+    particle = [
+        En(part, *(tail or [finite]), possible=[finite] if tail else []) for part in verb.particle.split()
+    ]
     return VerbGroup(finite, tail, auxiliary, [En(text, *sure, possible=possible)], particle)
 
 
@@ -742,7 +776,9 @@ def assemble(
     return Phrase(de, time.en + en if position == SECOND and opening == "time" else en + time.en)
 
 
-def german_opening(position: str, opening: str, subject: Phrase, predicate: Predicate, time: Phrase) -> list[De]:
+def german_opening(
+    position: str, opening: str, subject: Phrase, predicate: Predicate, time: Phrase
+) -> list[De]:
     """The words before a finite verb in second position."""
     if position != SECOND:
         return []

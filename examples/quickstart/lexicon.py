@@ -1,11 +1,11 @@
 """The words of the quick start: small tables, one line per entry, German on the left.
 
 Nouns:      German singular, gender, plural, genitive ending | English singular [plural, if not regular]
-            (a genitive in -n or -en marks a noun that takes this ending in accusative and dative too: den Studenten)
-Adjectives: stem to which the endings are added, predicative form | English
-Verbs:      infinitive, ich-form, du-form, er-form, participle; prefix+ marks a separable prefix, * the perfect with "sein"
-            | English base, -s form, past, -ing form, [+particle that may follow the object, or a fixed word]
-            | kinds of noun that can be the object
+            (a genitive in -n or -en: accusative and dative have this ending too, "den Studenten")
+Adjectives: stem to which the endings are added [form without ending, if different] | English
+Verbs:      infinitive, ich-form, du-form, er-form, participle; "an+rufen" has a separable prefix, verbs
+            with * before the participle take "sein" | English base, -s form, past, -ing form [and the rest of a
+            phrasal verb, with + if it may follow the object] | kinds, or groups of kinds, of its object
 Places:     German preposition, noun, gender | English preposition(s), noun
 """
 
@@ -96,7 +96,17 @@ def _nouns(kind: str, table: str) -> list[Noun]:
     nouns = []
     for (de, gender, de_plural, *genitive), english in _rows(table):
         ending = genitive[0].lstrip("-") if genitive else ""
-        nouns.append(Noun(kind, de, gender, de_plural, ending, english[0], (english + [_plural(english[0])])[1]))
+        nouns.append(
+            Noun(
+                kind,
+                de,
+                gender,
+                de_plural,
+                ending,
+                english[0],
+                english[-1] if english[1:] else _plural(english[0]),
+            )
+        )
     return nouns
 
 
@@ -124,7 +134,7 @@ def _verb(german: list[str], english: list[str], objects: Sequence[str] = ()) ->
         ing=ing,
         particle=" ".join(particle).lstrip("+"),
         movable=bool(particle) and particle[0].startswith("+"),
-        objects=tuple(objects),
+        objects=tuple(kind for name in objects for kind in GROUPS.get(name, (name,))),
     )
 
 
@@ -294,6 +304,7 @@ NOUNS = {
 }
 PEOPLE = ("stranger", "acquaintance", "family", "child")
 GOODS = ("text", "food", "clothes", "vehicle", "device", "thing")
+GROUPS = {"people": PEOPLE, "goods": GOODS}
 
 _CHARACTER = """
         freundlich  | friendly
@@ -372,30 +383,30 @@ ADJECTIVES = {
 # Verbs with an accusative object, and the kinds of noun that it can be.
 TRANSITIVE = _verbs(
     """
-    kaufen kaufe kaufst kauft gekauft       | buy buys bought buying         | text food clothes vehicle device thing
-    verkaufen verkaufe verkaufst verkauft verkauft | sell sells sold selling | text food clothes vehicle device thing
-    suchen suche suchst sucht gesucht       | look looks looked looking for  | text clothes vehicle device thing stranger acquaintance child
-    lesen lese liest liest gelesen          | read reads read reading        | text
+    kaufen kaufe kaufst kauft gekauft | buy buys bought buying | goods
+    verkaufen verkaufe verkaufst verkauft verkauft | sell sells sold selling | goods
+    suchen suche suchst sucht gesucht | look looks looked looking for | goods people
+    lesen lese liest liest gelesen | read reads read reading | text
     schreiben schreibe schreibst schreibt geschrieben | write writes wrote writing | text
-    essen esse isst isst gegessen           | eat eats ate eating            | food
-    malen male malst malt gemalt            | paint paints painted painting  | vehicle stranger acquaintance child food
-    waschen wasche wäschst wäscht gewaschen | wash washes washed washing     | clothes vehicle
+    essen esse isst isst gegessen | eat eats ate eating | food
+    malen male malst malt gemalt | paint paints painted painting | people vehicle food
+    waschen wasche wäschst wäscht gewaschen | wash washes washed washing | clothes vehicle
     reparieren repariere reparierst repariert repariert | repair repairs repaired repairing | vehicle device
-    besuchen besuche besuchst besucht besucht | visit visits visited visiting | stranger acquaintance family child
-    treffen treffe triffst trifft getroffen | meet meets met meeting         | stranger acquaintance family child
-    tragen trage trägst trägt getragen      | carry carries carried carrying | thing opening
-    beschreiben beschreibe beschreibst beschreibt beschrieben | describe describes described describing | text thing room
-    zeichnen zeichne zeichnest zeichnet gezeichnet | draw draws drew drawing | stranger acquaintance child vehicle
-    an+rufen rufe rufst ruft gerufen        | call calls called calling      | stranger acquaintance family
-    ein+laden lade lädst lädt geladen       | invite invites invited inviting | stranger acquaintance family child
-    ab+holen hole holst holt geholt         | pick picks picked picking +up  | stranger acquaintance family child vehicle thing
-    auf+machen mache machst macht gemacht   | open opens opened opening      | opening
-    zu+machen mache machst macht gemacht    | close closes closed closing    | opening
-    auf+räumen räume räumst räumt geräumt   | tidy tidies tidied tidying +up | room
-    weg+werfen werfe wirfst wirft geworfen  | throw throws threw throwing +away | text food clothes device thing
-    aus+leihen leihe leihst leiht geliehen  | borrow borrows borrowed borrowing | text vehicle device
-    mit+bringen bringe bringst bringt gebracht | bring brings brought bringing +along | text food device thing child
-    ein+packen packe packst packt gepackt   | pack packs packed packing      | text clothes thing
+    besuchen besuche besuchst besucht besucht | visit visits visited visiting | people
+    treffen treffe triffst trifft getroffen | meet meets met meeting | people
+    tragen trage trägst trägt getragen | carry carries carried carrying | thing opening
+    bewundern bewundere bewunderst bewundert bewundert | admire admires admired admiring | thing room
+    zeichnen zeichne zeichnest zeichnet gezeichnet | draw draws drew drawing | people vehicle
+    an+rufen rufe rufst ruft gerufen | call calls called calling | people
+    ein+laden lade lädst lädt geladen | invite invites invited inviting | people
+    ab+holen hole holst holt geholt | pick picks picked picking +up | people vehicle thing
+    auf+machen mache machst macht gemacht | open opens opened opening | opening
+    zu+machen mache machst macht gemacht | close closes closed closing | opening
+    auf+räumen räume räumst räumt geräumt | tidy tidies tidied tidying +up | room
+    weg+werfen werfe wirfst wirft geworfen | throw throws threw throwing +away | text food clothes thing
+    aus+leihen leihe leihst leiht geliehen | borrow borrows borrowed borrowing | text vehicle device
+    mit+bringen bringe bringst bringt gebracht | bring brings brought bringing +along | text food device thing
+    ein+packen packe packst packt gepackt | pack packs packed packing | text clothes thing
     an+probieren probiere probierst probiert probiert | try tries tried trying +on | clothes
     aus+probieren probiere probierst probiert probiert | try tries tried trying +out | vehicle device
     """
@@ -404,49 +415,49 @@ TRANSITIVE = _verbs(
 # Verbs with a person in the dative and an accusative object: "to" in English.
 DITRANSITIVE = _verbs(
     """
-    geben gebe gibst gibt gegeben           | give gives gave giving         | text food clothes vehicle device thing
-    zeigen zeige zeigst zeigt gezeigt       | show shows showed showing      | text clothes vehicle device thing room
-    schicken schicke schickst schickt geschickt | send sends sent sending    | text food clothes device thing
-    leihen leihe leihst leiht geliehen      | lend lends lent lending        | text clothes vehicle device
-    an+bieten biete bietest bietet geboten  | offer offers offered offering  | text food vehicle device
-    zurück+geben gebe gibst gibt gegeben    | give gives gave giving +back   | text clothes vehicle device
-    vor+lesen lese liest liest gelesen      | read reads read reading +out   | text
+    geben gebe gibst gibt gegeben | give gives gave giving | goods
+    zeigen zeige zeigst zeigt gezeigt | show shows showed showing | text clothes vehicle device thing room
+    schicken schicke schickst schickt geschickt | send sends sent sending | text food clothes thing
+    leihen leihe leihst leiht geliehen | lend lends lent lending | text clothes vehicle device
+    an+bieten biete bietest bietet geboten | offer offers offered offering | text food vehicle device
+    zurück+geben gebe gibst gibt gegeben | give gives gave giving +back | text clothes vehicle device
+    vor+lesen lese liest liest gelesen | read reads read reading +out | text
     """
 )
 
 INTRANSITIVE = _verbs(
     """
     arbeiten arbeite arbeitest arbeitet gearbeitet | work works worked working
-    schlafen schlafe schläfst schläft geschlafen   | sleep sleeps slept sleeping
-    warten warte wartest wartet gewartet           | wait waits waited waiting
-    tanzen tanze tanzt tanzt getanzt               | dance dances danced dancing
-    singen singe singst singt gesungen             | sing sings sang singing
-    ein+kaufen kaufe kaufst kauft gekauft          | go goes went going shopping
-    an+kommen komme kommst kommt *gekommen         | arrive arrives arrived arriving
-    auf+stehen stehe stehst steht *gestanden       | get gets got getting up
+    schlafen schlafe schläfst schläft geschlafen | sleep sleeps slept sleeping
+    warten warte wartest wartet gewartet | wait waits waited waiting
+    tanzen tanze tanzt tanzt getanzt | dance dances danced dancing
+    singen singe singst singt gesungen | sing sings sang singing
+    ein+kaufen kaufe kaufst kauft gekauft | go goes went going shopping
+    an+kommen komme kommst kommt *gekommen | arrive arrives arrived arriving
+    auf+stehen stehe stehst steht *gestanden | get gets got getting up
     ein+schlafen schlafe schläfst schläft *geschlafen | fall falls fell falling asleep
-    fern+sehen sehe siehst sieht gesehen           | watch watches watched watching television
+    fern+sehen sehe siehst sieht gesehen | watch watches watched watching television
     """
 )
 
 # Verbs of motion, and where they can lead.
 MOTION = _verbs(
     """
-    gehen gehe gehst geht *gegangen                | go goes went going          | place
-    laufen laufe läufst läuft *gelaufen            | run runs ran running        | place
-    fahren fahre fährst fährt *gefahren            | drive drives drove driving  | place city
-    fliegen fliege fliegst fliegt *geflogen        | fly flies flew flying       | city
-    zurück+kommen komme kommst kommt *gekommen     | come comes came coming back | place city
+    gehen gehe gehst geht *gegangen | go goes went going | place
+    laufen laufe läufst läuft *gelaufen | run runs ran running | place
+    fahren fahre fährst fährt *gefahren | drive drives drove driving | place city
+    fliegen fliege fliegst fliegt *geflogen | fly flies flew flying | city
+    zurück+kommen komme kommst kommt *gekommen | come comes came coming back | place city
     """
 )
 
 # Verbs that take a clause.
 SAYING = _verbs(
     """
-    glauben glaube glaubst glaubt geglaubt         | believe believes believed believing
-    hoffen hoffe hoffst hofft gehofft              | hope hopes hoped hoping
-    sagen sage sagst sagt gesagt                   | say says said saying
-    wissen weiß weißt weiß gewusst                 | know knows knew knowing
+    glauben glaube glaubst glaubt geglaubt | believe believes believed believing
+    hoffen hoffe hoffst hofft gehofft | hope hopes hoped hoping
+    sagen sage sagst sagt gesagt | say says said saying
+    wissen weiß weißt weiß gewusst | know knows knew knowing
     """
 )
 ASKING = _verb("fragen frage fragst fragt gefragt".split(), "ask asks asked asking".split())
@@ -477,9 +488,8 @@ PLACES = [
     )
 ]
 PLACE_ADJECTIVES = _join("alt | old", "neu | new", "klein | small", "groß | big", "schön | beautiful")
-CITIES = dict(
-    Berlin="Berlin", Hamburg="Hamburg", München="Munich", Wien="Vienna", Köln="Cologne", Zürich="Zurich", Prag="Prague"
-)
+CITIES = {"München": "Munich", "Wien": "Vienna", "Köln": "Cologne", "Zürich": "Zurich", "Prag": "Prague"}
+CITIES |= {name: name for name in ("Berlin", "Hamburg", "Dresden")}
 
 MONTHS = dict(
     zip(

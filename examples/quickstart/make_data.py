@@ -1,12 +1,12 @@
-"""Writes the quick start's parallel text: train, valid and test, with what the test set holds that training lacks.
+"""Writes the quick start's parallel text: train, valid and a test set with things that training never shows.
 
 Files in the folder, one sentence per line, tokens separated by spaces:
 
     train.de train.en valid.de valid.en test.de test.en
-    test.align   gold word alignment, "i-j" a sure link and "ipj" a possible one (German word i, English word j)
-    test.kind    why the sentence is a test: "new" (the sentence is new), "number" (it has a number word of which no
-                 form occurs in training) or "pair" (verb and object never occur together in training)
-    held_out.txt the number words and the pairs kept out of training
+    test.align    gold word alignment: "i-j" a sure link, "ipj" a possible one (German word i, English word j)
+    test.kind     what training lacks: "new" (this very sentence), "number" (a number word of it, alone or in
+                  longer ones) or "pair" (its verb and object together)
+    held_out.txt  the number words and the pairs kept out of training
 """
 
 import argparse
@@ -47,8 +47,8 @@ def kind_of(sentence: Sentence, held_out: set[tuple]) -> str:
 def draw(sizes: dict[str, int], seed: int) -> tuple[dict[str, list[Sentence]], list[str], set[tuple]]:
     """Distinct sentences for each set, the kinds of the test sentences, and the facts held out.
 
-    `sizes` maps "train", "valid" and "test" to numbers of sentences. No sentence is in two sets, and neither train nor
-    valid has a held-out fact.
+    `sizes` maps "train", "valid" and "test" to numbers of sentences. No sentence is in two sets, and neither
+    train nor valid has a held-out fact.
     """
     held_out = held_out_facts(seed)
     wanted = {kind: round(sizes["test"] * share) for kind, share in KINDS.items()}
@@ -92,7 +92,11 @@ def describe(held_out: set[tuple]) -> list[str]:
 def write(folder: Path, sizes: dict[str, int], seed: int) -> None:
     """Writes all files into `folder`, which appears only when it is complete."""
     sets, kinds, held_out = draw(sizes, seed)
-    files = {f"{name}.{side}": [" ".join(getattr(s, side)) for s in sets[name]] for name in sets for side in ("de", "en")}
+    files = {
+        f"{name}.{side}": [" ".join(getattr(s, side)) for s in sets[name]]
+        for name in sets
+        for side in ("de", "en")
+    }
     files["test.align"] = [links(sentence) for sentence in sets["test"]]
     files["test.kind"] = kinds
     files["held_out.txt"] = describe(held_out)
@@ -111,7 +115,9 @@ def main() -> int:
     parser.add_argument("--train", type=int, default=60000, help="training sentences (default: %(default)s)")
     parser.add_argument("--valid", type=int, default=500, help="validation sentences (default: %(default)s)")
     parser.add_argument("--test", type=int, default=1000, help="test sentences (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="same seed, same sentences (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="same seed, same sentences (default: %(default)s)"
+    )
     options = parser.parse_args()
     if options.folder.exists():
         parser.error(f"{options.folder} exists already: remove it, or name another folder")

@@ -5,15 +5,15 @@ English "three hundred and twenty-four". Every function gives the words of one l
 """
 
 GERMAN_SMALL = (
-    "null ein zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn "
-    "achtzehn neunzehn"
+    "null ein zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn "
+    "siebzehn achtzehn neunzehn"
 ).split()
 GERMAN_TENS = "- zehn zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split()
 GERMAN_ORDINAL_STEMS = {1: "ers", 3: "drit", 7: "sieb", 8: "ach"}
 
 ENGLISH_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
 ).split()
 ENGLISH_TENS = "- ten twenty thirty forty fifty sixty seventy eighty ninety".split()
 ENGLISH_ORDINALS = {
@@ -57,7 +57,11 @@ def english_cardinal(number: int) -> list[str]:
     words = [ENGLISH_SMALL[hundreds], "hundred"] if hundreds else []
     if rest:
         ten, unit = divmod(rest, 10)
-        small = ENGLISH_SMALL[rest] if rest < 20 else ENGLISH_TENS[ten] + ("-" + ENGLISH_SMALL[unit] if unit else "")
+        small = (
+            ENGLISH_SMALL[rest]
+            if rest < 20
+            else ENGLISH_TENS[ten] + ("-" + ENGLISH_SMALL[unit] if unit else "")
+        )
         words += (["and"] if hundreds else []) + [small]
     return words
 

@@ -14,7 +14,7 @@ FILTER=(--min 1 --max 175 --ratio 1.5)
 VALID_EVERY=23
 DOWNLOAD_MB=50 PREPARE_MB=500 TRAIN_MB=5000
 
-: "${SRC:=de}" "${TGT:=en}" "${MERGES:=10000}" "${ARCH:=rnn_attn}"
+: "${SRC:=de}" "${TGT:=en}" "${MERGES:=10000}" "${ARCH:=rnn_attn_iwslt_de_en}"
 : "${MAX_EPOCH:=60}" "${PATIENCE:=10}"
 
 corpus_urls() {

@@ -12,7 +12,7 @@ RAW_TOKENIZED=1
 FILTER=(--min 1 --max 250) # there are empty lines in the training text
 DOWNLOAD_MB=100 PREPARE_MB=500 TRAIN_MB=5000
 
-: "${SRC:=en}" "${TGT:=vi}" "${MERGES:=10000}" "${ARCH:=rnn_attn}"
+: "${SRC:=en}" "${TGT:=vi}" "${MERGES:=10000}" "${ARCH:=rnn_attn_iwslt_en_vi}"
 : "${MAX_EPOCH:=60}" "${PATIENCE:=10}"
 
 corpus_urls() {

@@ -14,7 +14,7 @@ TEST_STEPS=apostrophe,tokenize
 FILTER_BPE=(--min 1 --max 250)
 DOWNLOAD_MB=100 PREPARE_MB=500 TRAIN_MB=5000
 
-: "${SRC:=de}" "${TGT:=en}" "${MERGES:=16000}" "${ARCH:=rnn_attn}"
+: "${SRC:=de}" "${TGT:=en}" "${MERGES:=16000}" "${ARCH:=rnn_attn_iwslt_de_en}"
 : "${MAX_EPOCH:=60}" "${PATIENCE:=10}"
 
 corpus_urls() {

@@ -71,6 +71,7 @@ open_log() {
     ((!DRY_RUN)) || return 0
     make_folder "$1"
     LOG=$1/$2.log
+    ((!NODE_RANK)) || LOG=$1/$2.node$NODE_RANK.log
     printf '\n== %s %s %s\n' "$2" "$(date '+%Y-%m-%d %H:%M:%S')" "$COMMAND" >>"$LOG"
 }
 

@@ -68,13 +68,12 @@ def extract(folder: Path, target: Path, parts: list[str]) -> None:
 def sentences(path: Path, drop: list[str]) -> Iterable[str]:
     """What a corpus file holds; .sgm and .xml mark each sentence, TED's train.tags has other lines, too."""
     name = path.name.removesuffix(".gz")
+    lines = read_lines(path, mend=True)
     if name.endswith((".sgm", ".xml")):
-        return (match[1] for line in read_lines(path) if (match := SEGMENT.search(line)))
+        return (match[1] for line in lines if (match := SEGMENT.search(line)))
     if name.startswith("train.tags."):
-        return (
-            TAGS.sub("", line).strip() for line in read_lines(path) if not any(text in line for text in drop)
-        )
-    return read_lines(path)
+        return (TAGS.sub("", line).strip() for line in lines if not any(text in line for text in drop))
+    return lines
 
 
 def sides(prefix: str, langs: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ import gzip
 import os
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing import Pool
@@ -47,27 +48,32 @@ def atomic(*paths: str | Path) -> Iterator[list]:
         os.replace(path, final)
 
 
-def read_lines(path: str | Path) -> Iterator[str]:
-    """Lines of a text or ``.gz`` file without their ends; other line breaks inside become spaces."""
+def read_lines(path: str | Path, mend: bool = False) -> Iterator[str]:
+    """Lines of a text or ``.gz`` file without their ends; other line breaks inside become spaces.
+
+    With ``mend``, bytes that are not UTF-8 become U+FFFD, with a warning at the end; else they are an error.
+    """
     opener = gzip.open if str(path).endswith(".gz") else open
+    mended = 0
     with opener(path, "rb") as handle:
         try:
             for number, raw in enumerate(handle, 1):
-                yield decode(raw, path, number)
-        except (EOFError, gzip.BadGzipFile) as error:
-            raise RecipeError(
-                f"{path} is damaged or cut short ({error}): remove it and fetch it again"
-            ) from error
+                line = decode(raw, path, number, mend)
+                mended += "\ufffd" in line and b"\xef\xbf\xbd" not in raw
+                yield line
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise RecipeError(f"{path} is damaged or cut short ({error}): fetch it again") from error
+    if mended:
+        print(f"warning: {mended} lines of {path} are not UTF-8; what is not was replaced", file=sys.stderr)
 
 
-def decode(raw: bytes, path: str | Path, number: int) -> str:
-    """One line of bytes as text, or a `RecipeError` that names file and line."""
+def decode(raw: bytes, path: str | Path, number: int, mend: bool) -> str:
+    """One line of bytes as text, or (unless ``mend``) a `RecipeError` that names file and line."""
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode("utf-8", "replace" if mend else "strict")
     except UnicodeDecodeError as error:
-        raise RecipeError(
-            f"{path}, line {number}, is not UTF-8 ({error.reason} at byte {error.start})"
-        ) from error
+        reason = f"{error.reason} at byte {error.start}"
+        raise RecipeError(f"{path}, line {number}, is not UTF-8 ({reason})") from error
     return " ".join(text.splitlines())
 
 

@@ -17,7 +17,7 @@ detect_devices() {
 # The same number of tokens per update on any number of devices: MAX_TOKENS is what one device takes at once,
 # what is missing from GLOBAL_TOKENS is accumulated over UPDATE_FREQ batches. Sets UPDATE_FREQ and DEVICE_TOKENS.
 derive_batch() {
-    local devices=$((DEVICES ? DEVICES : 1)) share
+    local devices=$((NODES * (DEVICES ? DEVICES : 1))) share
     share=$(((GLOBAL_TOKENS + devices - 1) / devices))
     UPDATE_FREQ=$(((share + MAX_TOKENS - 1) / MAX_TOKENS))
     DEVICE_TOKENS=$(((share + UPDATE_FREQ - 1) / UPDATE_FREQ))
@@ -40,9 +40,20 @@ train_options() {
         --save-dir "$RUN_DIR" --keep-last-epochs "$KEEP" --log-format simple --log-interval 50)
     ((!SAVE_UPDATES)) || OPTIONS+=(--save-interval-updates "$SAVE_UPDATES" --keep-interval-updates "$KEEP")
     [[ $AVERAGE_BY != best ]] || OPTIONS+=(--keep-best-checkpoints "$AVERAGE")
-    if ((DEVICES)); then OPTIONS+=(--distributed-world-size "$DEVICES"); else OPTIONS+=(--cpu); fi
+    ((DEVICES)) || OPTIONS+=(--cpu)
+    distributed_options
     [[ $MODE == fp32 ]] || OPTIONS+=("--$MODE")
     OPTIONS+=("${EXTRA[@]}")
+}
+
+# Processes that train together: one per GPU of each node; on a CPU one per node.
+distributed_options() {
+    local processes=$((DEVICES ? DEVICES : 1))
+    OPTIONS+=(--distributed-world-size "$((NODES * processes))")
+    ((NODES > 1)) || return 0
+    OPTIONS+=(--distributed-rank "$((NODE_RANK * processes))"
+        --distributed-init-method "tcp://$MASTER_ADDR:$MASTER_PORT")
+    ((DEVICES)) || OPTIONS+=(--distributed-no-spawn --distributed-backend gloo --ddp-backend legacy_ddp)
 }
 
 stage_train() {
@@ -51,21 +62,21 @@ stage_train() {
     settle "$RUN_DIR/settings" "$(settings ARCH SRC TGT SEED GLOBAL_TOKENS CRITERION LR WARMUP SMOOTHING CLIP &&
         printf 'EXTRA=%s\n' "$(quoted "${EXTRA[@]}")")"
     goal=$(settings MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES)
-    lock "$RUN_DIR/.lock"
+    ((NODE_RANK)) || lock "$RUN_DIR/.lock"
     if [[ -e $RUN_DIR/finished && $(<"$RUN_DIR/finished") == "$goal" ]]; then
         say "already there: $RUN_DIR, trained to its end"
         return 0
     fi
     need_space "$TRAIN_MB"
     # fairseq copies the checkpoint it has written to checkpoint_last.pt: a process killed then leaves half a file.
-    ((DRY_RUN)) || run "$PYTHON" "$LIB/mend_checkpoints.py" "$RUN_DIR"
+    ((DRY_RUN || NODE_RANK)) || run "$PYTHON" "$LIB/mend_checkpoints.py" "$RUN_DIR"
     detect_devices
     derive_batch
     common_options
     train_options
-    ((DRY_RUN)) || quoted fairseq-train "${COMMON[@]}" "${OPTIONS[@]}" >"$RUN_DIR/command"
+    ((DRY_RUN || NODE_RANK)) || quoted fairseq-train "${COMMON[@]}" "${OPTIONS[@]}" >"$RUN_DIR/command"
     run fairseq-train "${COMMON[@]}" "${OPTIONS[@]}"
-    ((!DRY_RUN)) || return 0
+    ((!DRY_RUN && !NODE_RANK)) || return 0
     [[ -e $RUN_DIR/checkpoint_last.pt ]] || die "fairseq-train ended without a checkpoint in $RUN_DIR; see $LOG"
     printf '%s\n' "$goal" >"$RUN_DIR/finished.tmp"
     mv -f "$RUN_DIR/finished.tmp" "$RUN_DIR/finished"

@@ -12,7 +12,7 @@ REPO=$(cd "$LIB/../.." && pwd)
 RECIPE_SCRIPT=$RECIPE_DIR/run.sh
 STAGES=(download prepare binarize train average generate score)
 # Variables that change what a run does; those set in the environment are part of the command a result is filed under.
-VARIABLES=(SRC TGT ARCH SEED WORK RUN RAW_DIR MIRROR CHECKSUMS PYTHON USER_DIR WORKERS MERGES JOINED GPUS PRECISION
+VARIABLES=(SRC TGT ARCH SEED WORK RUN RAW_DIR MIRROR CHECKSUMS PYTHON USER_DIR WORKERS MERGES JOINED GPUS PRECISION NODES
     GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES CRITERION LR WARMUP SMOOTHING CLIP
     SAVE_UPDATES KEEP AVERAGE AVERAGE_BY CHECKPOINT BEAM LENPEN GENERATE_TOKENS FREE_MB)
 DRY_RUN=0
@@ -71,6 +71,7 @@ set_defaults() {
     : "${TRAIN_MINUTES:=0}" "${LR:=0.001}" "${WARMUP:=400}" "${SMOOTHING:=0.1}" "${CLIP:=5}"
     : "${CRITERION:=label_smoothed_cross_entropy}"
     : "${SAVE_UPDATES:=0}" "${KEEP:=10}" "${AVERAGE:=5}" "${AVERAGE_BY:=last}" "${BEAM:=5}" "${LENPEN:=1}" "${GENERATE_TOKENS:=8000}"
+    : "${NODES:=1}" "${NODE_RANK:=0}" "${MASTER_ADDR:=localhost}" "${MASTER_PORT:=29500}"
     : "${GPUS:=auto}" "${PRECISION:=auto}" "${RAW_DIR:=}" "${MIRROR:=}"
     check_values
     require_python
@@ -84,7 +85,7 @@ set_defaults() {
 
 check_values() {
     local name
-    for name in SEED WORKERS MERGES GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE WARMUP SAVE_UPDATES KEEP AVERAGE BEAM \
+    for name in SEED WORKERS MERGES GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE WARMUP SAVE_UPDATES NODES NODE_RANK KEEP AVERAGE BEAM \
         GENERATE_TOKENS; do
         [[ ${!name} =~ ^[0-9]+$ ]] || die "$name=${!name} is not a whole number"
     done
@@ -92,6 +93,7 @@ check_values() {
     [[ $AVERAGE_BY == last || $AVERAGE_BY == best ]] || die "AVERAGE_BY=$AVERAGE_BY: choose last or best"
     contains "$PRECISION" auto fp32 fp16 bf16 amp || die "PRECISION=$PRECISION: choose auto, fp32, fp16, bf16 or amp"
     [[ $GPUS == auto || $GPUS =~ ^[0-9]+$ ]] || die "GPUS=$GPUS is neither a number nor auto"
+    ((NODE_RANK < NODES)) || die "NODE_RANK=$NODE_RANK: the NODES=$NODES nodes are numbered from 0"
     [[ $WORKERS -ge 1 ]] || die "WORKERS=$WORKERS: at least one process is needed"
     [[ "$SRC $TGT" == "${LANGS[0]} ${LANGS[1]}" || "$SRC $TGT" == "${LANGS[1]} ${LANGS[0]}" ]] ||
         die "SRC=$SRC, TGT=$TGT: this corpus has the languages ${LANGS[*]}"
@@ -109,6 +111,7 @@ recipe_main() {
     set_defaults
     for stage in "${STAGES[@]}"; do
         if contains "$stage" "${WANTED[@]}"; then
+            [[ $NODE_RANK == 0 || $stage == train ]] || continue # the other nodes share WORK with node 0
             contains "$stage" "${STAGES[@]:0:3}" && folder=$LOGS || folder=$RUN_DIR
             open_log "$folder" "$stage"
             "stage_$stage"

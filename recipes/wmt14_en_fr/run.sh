@@ -18,7 +18,7 @@ VALID_EVERY=1333
 DOWNLOAD_MB=8000 PREPARE_MB=80000 TRAIN_MB=20000
 declare -A LINES_OF=([newstest2014]=3003 [newstest2013]=3000)
 
-: "${SRC:=en}" "${TGT:=fr}" "${MERGES:=40000}" "${ARCH:=rnn_attn}"
+: "${SRC:=en}" "${TGT:=fr}" "${MERGES:=40000}" "${ARCH:=rnn_attn_wmt_en_fr}"
 
 corpus_urls() {
     bitext_urls

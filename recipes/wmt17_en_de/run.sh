@@ -17,7 +17,7 @@ DOWNLOAD_MB=2000 PREPARE_MB=15000 TRAIN_MB=20000
 declare -A LINES_OF=([newstest2017]=3004 [newstest2016]=2999 [newstest2015]=2169 [newstest2014]=3003
     [newstest2013]=3000)
 
-: "${SRC:=en}" "${TGT:=de}" "${MERGES:=40000}" "${ARCH:=rnn_attn}"
+: "${SRC:=en}" "${TGT:=de}" "${MERGES:=40000}" "${ARCH:=rnn_attn_wmt_en_de}"
 
 corpus_urls() {
     bitext_urls

@@ -1,14 +1,13 @@
 """Named sets of options, ``--arch rnn_attn_multi30k``: one table, a row each.
 
-A preset's values stand between the command line, which overrides them, and the architecture's defaults. With
-``fairseq-hydra-train`` they are config groups: ``model=rnn_attn_multi30k``.
+A preset's values stand between the command line, which overrides them, and the architecture's defaults; likewise in
+``fairseq-hydra-train … +model._name=rnn_attn_multi30k``.
 """
 
 from functools import partial
 from typing import Any, Dict, Tuple
 
-from fairseq.models import MODEL_DATACLASS_REGISTRY, register_model_architecture
-from hydra.core.config_store import ConfigStore
+from fairseq.models import register_model_architecture
 from omegaconf import OmegaConf
 
 Values = Dict[str, Any]
@@ -90,12 +89,9 @@ PRESETS: Dict[str, Tuple[str, Values]] = {
 
 
 def register_presets() -> None:
-    """Makes every preset known to fairseq's command line and to hydra."""
+    """Makes every preset known to fairseq."""
     for preset, (architecture, values) in PRESETS.items():
         register_model_architecture(architecture, preset)(partial(fill_in, values))
-        node = MODEL_DATACLASS_REGISTRY[architecture](**values)
-        node._name = architecture
-        ConfigStore.instance().store(name=preset, group="model", node=node, provider="rnn_s2s_plugin")
 
 
 def fill_in(values: Dict[str, Any], args: Any) -> None:

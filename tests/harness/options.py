@@ -141,13 +141,13 @@ CASES: Dict[str, Tuple[Case, ...]] = {
     ),
     # attention
     "attention": (
-        case("none"),
         case("dot"),
         case("scaled_dot"),
         case("general"),
         case("concat"),
         case("concat_norm"),
-        case("general", encoder_direction="unidirectional"),
+        case("general", encoder_direction="unidirectional", encoder_hidden_size=8),
+        case("none", context_conv="none"),
     ),
     "attention_dim": (case(6, attention="scaled_dot"), case(6, **ADDITIVE), case(3, attention="concat_norm")),
     "attention_heads": (

@@ -1,0 +1,21 @@
+"""What fairseq needs on today's Python, PyTorch and numpy; the one place that knows their versions.
+
+Importing this package applies everything, so the plugin imports it before anything else. No file of fairseq
+is touched. Each mend is one short function with its reason beside it; where a public interface exists it is
+used, elsewhere ``mending.mend`` wraps one function, which stays reachable as ``__wrapped__``.
+
+All of it was seen with fairseq-fixed 0.12.3.1, Python 3.11, PyTorch 2.13 and numpy 2.4.
+"""
+
+from .versions import restore_numpy_compat, silence_warnings_about_fairseq, warn_about_unknown_fairseq
+
+warn_about_unknown_fairseq()  # first: with another version the imports below may find nothing to mend
+
+from . import data, generation, options  # noqa: E402, F401  (mended by their import)
+from .checkpoints import allow_checkpoint_classes  # noqa: E402
+from .messages import print_usage_errors_plainly  # noqa: E402
+
+restore_numpy_compat()
+silence_warnings_about_fairseq()
+allow_checkpoint_classes()
+print_usage_errors_plainly()

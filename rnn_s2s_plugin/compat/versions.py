@@ -1,0 +1,43 @@
+"""Versions of fairseq and numpy, and warnings about them."""
+
+import logging
+import types
+import warnings
+
+import fairseq
+import numpy as np
+
+KNOWN_FAIRSEQ_VERSIONS = ("0.12.3.1",)
+
+logger = logging.getLogger(__name__)
+
+
+def warn_about_unknown_fairseq() -> None:
+    """The mends below wrap functions of known versions; with another one, say so once and go on."""
+    version = str(fairseq.__version__).strip()
+    if version not in KNOWN_FAIRSEQ_VERSIONS:
+        known = ", ".join(KNOWN_FAIRSEQ_VERSIONS)
+        logger.warning(f"fairseq {version} is not a version this plugin was tested with ({known})")
+
+
+def restore_numpy_compat() -> None:
+    """numpy 2.0 removed ``np.compat``, of which fairseq uses ``np.compat.long``, an alias of ``int``.
+
+    ``--sample-break-mode eos`` of language models needs it (``TokenBlockDataset``).
+    """
+    if not hasattr(np, "compat"):
+        np.compat = types.SimpleNamespace(long=int)
+
+
+def silence_warnings_about_fairseq() -> None:
+    """Ten lines per command about fairseq's own calls into hydra and torch, which no user can act upon."""
+    for message in (
+        r"hydra\.experimental\.",
+        r"\s*The version_base parameter is not specified",
+        r"In '.*': Usage of deprecated keyword in package header",
+        r"\s*'config' is validated against ConfigStore schema",
+        r"\s*The strict flag in the compose API is deprecated",
+        r"`torch\.cuda\.amp\.\w+\(args\.\.\.\)` is deprecated",
+        r"'pin_memory' argument is set as true but no accelerator is found",
+    ):
+        warnings.filterwarnings("ignore", message=message)
