@@ -164,6 +164,18 @@ def test_fused_criterion_trains_to_the_same_losses(train, tmp_path):
         assert fused == {key: pytest.approx(value, rel=2e-3) for key, value in entry.items()}
 
 
+@pytest.mark.parametrize("precision", ("--bf16", "--memory-efficient-fp16", "--amp"))
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_reduced_precision_trains(architecture, precision, train, tmp_path):
+    """--fp16 itself needs CUDA."""
+    options = ("--criterion", "fused_label_smoothed_cross_entropy", "--label-smoothing", "0.1", "--max-epoch", "4")
+    losses = [
+        float(train(tmp_path / name, "--arch", f"{architecture}_tiny", *TINY, *options, *flags).log("train_loss")[-1]["train_loss"])
+        for name, flags in (("full", ()), ("reduced", (precision,)))
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
 def test_training_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_end(corpus, tmp_path, fairseq):
     options = [
         *TRAIN_TINY, "--max-epoch", "4", "--max-tokens", "60", "--save-interval-updates", "5", "--dropout", "0.2",

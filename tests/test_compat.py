@@ -11,6 +11,7 @@ import torch
 from conftest import SIZES, TRAIN_TINY, start_fairseq
 from fairseq import checkpoint_utils, utils
 from fairseq.data import Dictionary, TokenBlockDataset, data_utils
+from hydra._internal.utils import run_and_report
 
 from rnn_s2s_plugin.compat import versions
 from rnn_s2s_plugin.errors import UsageError
@@ -66,6 +67,19 @@ def test_usage_errors_of_child_processes_are_shown_as_one_sentence(capsys, monke
     assert shown_by_excepthook(error, capsys) == "fairseq-train: error: --cell gruu is unknown\n"
 
 
+def test_usage_errors_under_hydra_are_shown_without_traceback(capsys):
+    """fairseq-hydra-train hands its exceptions to this function of hydra's."""
+
+    def job():
+        raise UsageError("--cell gruu is unknown")
+
+    with pytest.raises(SystemExit) as caught:
+        run_and_report(job)
+    assert caught.value.code == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("--cell gruu is unknown\n") and "Traceback" not in errors
+
+
 def test_command_ends_with_one_sentence_and_exit_code_1(fairseq_process, corpus, tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"")
     result = fairseq_process("generate", corpus.data, "--path", tmp_path / "checkpoint.pt")
@@ -78,9 +92,9 @@ def test_command_ends_with_one_sentence_and_exit_code_1(fairseq_process, corpus,
 @pytest.mark.parametrize("command", ["train", "generate", "validate"])
 @pytest.mark.parametrize("languages", [(), ("-s", "src", "-t", "tgt")])
 def test_missing_data_folder_is_named(command, languages, fairseq, checkpoint, tmp_path):
-    args = TRAIN_TINY if command == "train" else ["--path", checkpoint, "--max-tokens", "400"]
+    args = [*TRAIN_TINY, "--save-dir", tmp_path] if command == "train" else ["--path", checkpoint]
     with pytest.raises(UsageError, match="data folder /no/data: .*fairseq-preprocess"):
-        fairseq(command, "/no/data", *args, *languages)
+        fairseq(command, "/no/data", *args, *languages, "--max-tokens", 400)
 
 
 def test_data_folder_without_data_is_named(fairseq, checkpoint, tmp_path):

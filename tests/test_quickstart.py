@@ -1,4 +1,4 @@
-"""The quick start's generated data: proper words, true alignments, and a test set that training has not seen."""
+"""The quick start's data: proper words, true alignments, and a test set that training has not seen."""
 
 import re
 import subprocess
@@ -65,10 +65,7 @@ YEARS = {
     2024: ("zweitausendvierundzwanzig", "two thousand and twenty-four"),
 }
 
-FUNCTION_WORDS = set(
-    """der die das den dem des ein eine einen einem einer eines hat haben habe hast ist sind bin bist wird werden werde
-    wirst zu , dass""".split()
-)
+FUNCTION_WORDS = set("der die das den dem des hat haben habe hast ist sind bin bist zu ,".split())
 
 
 @pytest.fixture(scope="module")
@@ -150,20 +147,20 @@ def test_number_words_are_linked_to_each_other(sentences):
     found = 0
     for sentence in sentences:
         for i, token in enumerate(sentence.de):
-            if token in german:
+            if token.lower() in german:
                 found += 1
-                assert german[token] in [sentence.en[j] for k, j in sentence.sure if k == i]
+                assert german[token.lower()] in [sentence.en[j].lower() for k, j in sentence.sure if k == i]
     assert found > 100
 
 
 def test_agreement_of_articles_and_nouns(sentences):
-    """After "der die das" in the singular, the article fits the gender that the lexicon gives."""
+    """Articles that tell the gender agree with the lexicon."""
     genders = {noun.de: noun.gender for nouns in lexicon.NOUNS.values() for noun in nouns}
     ends = {"ein": "mn", "eine": "f", "einen": "m", "einem": "mn", "einer": "f", "das": "n", "dem": "mn"}
     checked = 0
     for sentence in sentences:
         for article, noun in zip(sentence.de, sentence.de[1:]):
-            if article.lower() in ends and noun in genders:
+            if article.lower() in ends and noun in genders and noun != "Uhr":  # "um ein Uhr"
                 checked += 1
                 assert genders[noun] in ends[article.lower()], f"{article} {noun}"
     assert checked > 300
@@ -174,14 +171,6 @@ def test_english_article_before_vowels(sentences):
         for article, following in zip(sentence.en, sentence.en[1:]):
             if article.lower() in ("a", "an"):
                 assert (article.lower() == "an") == (following[0] in "aeiou"), f"{article} {following}"
-
-
-def drawn_with(seed, **choices):
-    """A grammar of which some methods give fixed phrases."""
-    drawn = grammar.Grammar(seed)
-    for name, value in choices.items():
-        setattr(drawn, name, value)
-    return drawn
 
 
 def verb(infinitive):

@@ -1,6 +1,7 @@
 """The recipes from download to BLEU, on tiny corpora in the layout of the real ones, without the internet.
 
-The library's Python tools are also tested one by one; shellcheck runs where it is installed.
+The library's Python tools are also tested one by one; shellcheck runs where it is installed. RECIPE_TESTS=full
+takes every recipe to BLEU and trains with two processes, too.
 """
 
 import collections
@@ -38,6 +39,7 @@ import files  # noqa: E402
 import score  # noqa: E402
 import text  # noqa: E402
 
+FULL = os.environ.get("RECIPE_TESTS") == "full"
 WORDS = "dog Hund cat Katze man Mann woman Frau runs läuft sits sitzt red rot house Haus ball Ball blue blau"
 PAIRS = list(zip(WORDS.split()[::2], WORDS.split()[1::2]))
 
@@ -433,7 +435,11 @@ def test_dry_run_prints_every_stage_and_writes_nothing(tmp_path):
     assert not work.exists() and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", CORPORA)
+# Between them these two have every kind of file and of preparation.
+QUICK = ("iwslt14_de_en", "wmt14_en_fr")
+
+
+@pytest.mark.parametrize("name", CORPORA if FULL else QUICK)
 def test_other_corpora(tmp_path, server, name):
     """Archives in the layout of the real ones up to BPE; with RECIPE_TESTS=full up to BLEU."""
     made = CORPORA[name]()
@@ -449,8 +455,7 @@ def test_other_corpora(tmp_path, server, name):
         "ARCH": "rnn_attn_tiny",
         "FREE_MB": 100,
     }
-    full = os.environ.get("RECIPE_TESTS") == "full"
-    stages = [] if full else ["download", "prepare"]
+    stages = [] if FULL else ["download", "prepare"]
     settings.update(MAX_EPOCH=2, MAX_UPDATE=20, SAVE_UPDATES=0, AVERAGE=1, WARMUP=5, LR=0.01)
     result = recipe(tmp_path / "work", *stages, name=name, **settings)
     assert result.returncode == 0, result.stdout
@@ -459,7 +464,7 @@ def test_other_corpora(tmp_path, server, name):
     check_sizes(tmp_path / "work/prep/bpe", made, langs.split())
     for path in (tmp_path / "work/prep/tok").iterdir():
         assert "<" not in path.read_text(), f"{path} still has markup"
-    if full:
+    if FULL:
         report = json.loads(next((tmp_path / "work").rglob("results.json")).read_text())
         assert {name: test["sentences"] for name, test in report["tests"].items()} == {
             name: size for name, size in made["pairs"].items() if name not in ("train", "valid")
@@ -477,7 +482,7 @@ def check_sizes(folder: Path, made: dict, langs: list) -> None:
     assert sizes == made["pairs"]
 
 
-@pytest.mark.skipif(os.environ.get("RECIPE_TESTS") != "full", reason="only with RECIPE_TESTS=full")
+@pytest.mark.skipif(not FULL, reason="only with RECIPE_TESTS=full")
 def test_two_processes_train_what_one_trains(tmp_path, raw):
     """Two CPU nodes with the gloo backend give the losses of one that accumulates two batches."""
     settings = {"RAW_DIR": raw, "CHECKSUMS": "none", "ARCH": "rnn_attn_tiny", "MAX_UPDATE": 8, "LR": 0.01}

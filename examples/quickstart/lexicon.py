@@ -4,8 +4,8 @@ Nouns:      German singular, gender, plural, genitive ending | English singular 
             (a genitive in -n or -en: accusative and dative have this ending too, "den Studenten")
 Adjectives: stem to which the endings are added [form without ending, if different] | English
 Verbs:      infinitive, ich-form, du-form, er-form, participle; "an+rufen" has a separable prefix, verbs
-            with * before the participle take "sein" | English base, -s form, past, -ing form [and the rest of a
-            phrasal verb, with + if it may follow the object] | kinds, or groups of kinds, of its object
+            with * before the participle take "sein" | English base, -s form, past, -ing form [and the rest of
+            a phrasal verb, with + if it may follow the object] | kinds, or groups of kinds, of its object
 Places:     German preposition, noun, gender | English preposition(s), noun
 """
 

@@ -19,8 +19,8 @@ from torch.autograd.function import once_differentiable
 
 # Logits held at a time: 16 MB in float32 on CPU; large products on a GPU.
 SLICE_LOGITS = {"cpu": 1 << 22, "cuda": 1 << 26}
-# Gradients of logits are tiny; in float16 they are kept above its smallest numbers.
-HALF_SCALE = 1024.0
+# Gradients of logits are tiny: in float16 they are scaled up, though not so far that a slice's sum overflows.
+HALF_SCALE = 16.0
 
 
 class Losses(NamedTuple):
@@ -43,7 +43,10 @@ def linear_cross_entropy(
         smoothing: ε.
         count_correct: whether to find the most probable words too, one more pass over the logits.
     """
-    return Losses(*_LinearCrossEntropy.apply(x, weight, bias, target, smoothing, count_correct))
+    # Under autocast the features come in half precision and the parameters do not; in-place products need one type.
+    weight, bias = weight.to(x.dtype), bias.to(x.dtype)
+    with torch.autocast(x.device.type, enabled=False):
+        return Losses(*_LinearCrossEntropy.apply(x, weight, bias, target, smoothing, count_correct))
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -51,8 +54,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, count: bool):
         wanted = any(ctx.needs_input_grad[:3])
         rest = smoothing / (len(weight) - 1)
-        grads = (torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(bias)) if wanted else None
-        sums = x.new_zeros(3, dtype=torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype)
+        # Sums over positions are float32 at least: losses, and the gradients of weight and bias.
+        wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+        grads = (torch.empty_like(x), *(torch.zeros_like(p, dtype=wide) for p in (weight, bias))) if wanted else None
+        sums = x.new_zeros(3, dtype=wide)
         width = max(1, SLICE_LOGITS.get(x.device.type, 1 << 26) // len(weight))
         for start in range(0, len(x), width):
             part = slice(start, start + width)
@@ -62,6 +67,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 _accumulate(grads, part, log_p.exp_(), x, weight, target[part], (1 - smoothing - rest, rest))
         if wanted:
             ctx.save_for_backward(*grads)
+            ctx.type = x.dtype
         loss, nll, correct = sums
         ctx.mark_non_differentiable(nll, correct)
         return loss, nll, correct
@@ -69,14 +75,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_loss: Tensor, *_):
-        grad_x, grad_weight, grad_bias = (
-            (grad * (grad_loss / _scale(grad))).to(grad.dtype) for grad in ctx.saved_tensors
-        )
-        return grad_x, grad_weight, grad_bias, None, None, None
-
-
-def _scale(x: Tensor) -> float:
-    return HALF_SCALE if x.dtype == torch.float16 else 1.0
+        factor = grad_loss / (HALF_SCALE if ctx.type == torch.float16 else 1.0)
+        return *((grad * factor).to(ctx.type) for grad in ctx.saved_tensors), None, None, None
 
 
 def _sums(log_p: Tensor, target: Tensor, smoothing: float, rest: float, count: bool) -> Tensor:
@@ -102,5 +102,8 @@ def _accumulate(
         p.sub_(shares[1])
     grad_logits = (p.mul_(HALF_SCALE) if x.dtype == torch.float16 else p).to(x.dtype)
     torch.mm(grad_logits, weight, out=grad_x[part])
-    grad_weight.addmm_(grad_logits.t(), x[part])
-    grad_bias += grad_logits.sum(0)
+    if grad_weight.dtype == x.dtype:
+        grad_weight.addmm_(grad_logits.t(), x[part])
+    else:
+        grad_weight += torch.mm(grad_logits.t(), x[part])
+    grad_bias += grad_logits.sum(0, dtype=grad_bias.dtype)

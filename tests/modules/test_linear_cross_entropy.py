@@ -1,0 +1,60 @@
+"""The fused loss against fairseq's, written with all logits."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
+
+from rnn_s2s_plugin.modules import linear_cross_entropy as module
+from rnn_s2s_plugin.modules.linear_cross_entropy import linear_cross_entropy
+
+
+def inputs(dtype, positions=50, dim=6, vocabulary=11):
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((positions, dim), (vocabulary, dim), (vocabulary,))
+    x, weight, bias = (torch.randn(shape, generator=generator).to(dtype).requires_grad_() for shape in shapes)
+    return x, weight, bias, torch.randint(0, vocabulary, (positions,), generator=generator)
+
+
+@pytest.mark.parametrize("smoothing", (0.0, 0.1))
+@pytest.mark.parametrize("slice_logits", (1, 77, 1 << 20))
+def test_equals_fairseq_with_gradients(smoothing, slice_logits, monkeypatch):
+    """Whatever number of positions is worked on at a time, also when the last slice is shorter."""
+    monkeypatch.setitem(module.SLICE_LOGITS, "cpu", slice_logits)
+    x, weight, bias, target = inputs(torch.double)
+    log_p = F.log_softmax(F.linear(x, weight, bias), -1)
+    loss, nll = label_smoothed_nll_loss(log_p, target.unsqueeze(1), smoothing)
+    ours = linear_cross_entropy(x, weight, bias, target, smoothing, count_correct=True)
+    torch.testing.assert_close(ours.loss, loss, rtol=1e-12, atol=0)
+    torch.testing.assert_close(ours.nll, nll, rtol=1e-12, atol=0)
+    assert ours.correct == (log_p.argmax(1) == target).sum()
+    for a, b in zip(*(torch.autograd.grad(3 * value, (x, weight, bias)) for value in (ours.loss, loss))):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_gradients_by_finite_differences():
+    x, weight, bias, target = inputs(torch.double, positions=5)
+    assert torch.autograd.gradcheck(
+        lambda *parts: linear_cross_entropy(*parts, target, 0.1).loss, (x, weight, bias)
+    )
+
+
+@pytest.mark.parametrize("dtype", (torch.float32, torch.float16, torch.bfloat16))
+def test_is_as_exact_as_its_type(dtype):
+    tolerance = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}[dtype]
+    exact = inputs(torch.double)
+    narrow = [p.detach().to(dtype).requires_grad_() for p in exact[:3]]
+    results = []
+    for parts in (exact[:3], narrow):
+        loss = linear_cross_entropy(*parts, exact[3], 0.1).loss
+        results.append((loss, *torch.autograd.grad(loss, parts)))
+    for right, ours in zip(*results):
+        assert (ours.double() - right).norm() <= tolerance * right.norm()
+
+
+def test_without_gradients_and_without_positions():
+    x, weight, bias, target = inputs(torch.float32)
+    with torch.no_grad():
+        plain = linear_cross_entropy(x, weight, bias, target, 0.1)
+    assert plain.loss == linear_cross_entropy(x, weight, bias, target, 0.1).loss
+    assert linear_cross_entropy(x[:0], weight, bias, target[:0], 0.1).loss == 0
