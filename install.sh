@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Sets up PyTorch, fairseq and this package, in .venv or in the virtual environment that is active.
+# Sets up PyTorch, fairseq and this package, in the virtual environment that is active, or else in .venv.
+# (An environment of conda's counts when it is named: VIRTUAL_ENV=$CONDA_PREFIX ./install.sh)
 #
 #   ./install.sh                 editable, with the extras for tests, recipes and plots
 #   ./install.sh --no-editable   a copy in the environment, independent of this folder
 #
 # Variables: PYTHON  interpreter that creates .venv (default: python3)
-#            TORCH   what to install if no PyTorch is there yet (default: torch==2.13.0); a PyTorch that is
-#                    there is kept, whether built for the CPU or for CUDA
+#            TORCH   what to install if no PyTorch is there yet (default: torch==2.13.0), with pip's options
+#                    if need be; a PyTorch that is there is kept, whether built for the CPU or for CUDA
 #
 # The first run compiles fairseq, which takes some minutes; later runs see that nothing changed and end at once.
 set -euo pipefail
@@ -26,8 +27,6 @@ esac
 
 if [[ -n ${VIRTUAL_ENV-} ]]; then
     environment=$VIRTUAL_ENV
-elif [[ -n ${CONDA_PREFIX-} && ${CONDA_DEFAULT_ENV-base} != base ]]; then
-    environment=$CONDA_PREFIX
 else
     environment=$PWD/.venv
     [[ -x $environment/bin/python ]] || "${PYTHON:-python3}" -m venv "$environment"
@@ -48,6 +47,7 @@ has fairseq || command -v "${CXX:-c++}" >/dev/null ||
     fail "a C++ compiler is needed to build fairseq (on Debian and Ubuntu: apt-get install g++)"
 
 echo "install.sh: setting up $environment; the first time this takes some minutes"
+"${pip[@]}" --version &>/dev/null || "$python" -m ensurepip # some tools create environments without pip
 "${pip[@]}" install --upgrade pip
 if ! has torch; then
     read -r -a torch <<<"${TORCH:-torch==2.13.0}"

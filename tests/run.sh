@@ -4,10 +4,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bash install.sh
-if [[ -z ${VIRTUAL_ENV-} && -z ${CONDA_PREFIX-} ]]; then
-    # shellcheck source=/dev/null
-    source .venv/bin/activate
-fi
+export VIRTUAL_ENV="${VIRTUAL_ENV:-$PWD/.venv}"
+export PATH="$VIRTUAL_ENV/bin:$PATH"
 # The tests' tensors are too small to share between threads.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 python -m pytest tests "$@"

@@ -1,7 +1,7 @@
 """The recipes from download to BLEU, on tiny corpora in the layout of the real ones, without the internet.
 
-The library's Python tools are also tested one by one; shellcheck runs where it is installed. RECIPE_TESTS=full
-takes every recipe to BLEU and trains with two processes, too.
+The Python tools are also tested one by one; shellcheck runs where it is installed. RECIPE_TESTS=full takes
+every recipe to BLEU and trains with two processes, too.
 """
 
 import collections

@@ -469,7 +469,7 @@ PLACES = [
         in Garten m       | in garden
         in Park m         | in park
         in Schule f       | at school
-        in Stadt f        | in city
+        in Kino n         | at cinema
         in Bibliothek f   | in library
         in Café n         | in café
         in Hotel n        | in hotel

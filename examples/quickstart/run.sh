@@ -17,29 +17,29 @@ if [[ -z ${VIRTUAL_ENV-} && -z ${CONDA_PREFIX-} ]]; then
 fi
 
 run() { # prints a command, then runs it
-    printf '\n$ %s\n' "${*@Q}" >&2
+    { printf '\n$' && printf ' %q' "$@" && echo; } >&2
     "$@"
 }
-fresh() { # is the output $1 of a step still missing? says so if not
-    [[ ! -e $1 ]] || { echo "$1 is there: step skipped" >&2; return 1; }
+missing() { # is the output $1 of a step still to be made?
+    [[ ! -e $1 ]] || { echo "$work/$1 is there: step skipped" >&2; return 1; }
 }
 
 mkdir -p "$work"
 cd "$work"
 
 # 1. Sentences
-if fresh text; then
+if missing text; then
     run python "$here/make_data.py" text
 fi
 
 # 2. Subwords: 2,000 merges leave common words whole and split numbers, vier@@ undzwanzig
-if fresh codes; then
+if missing codes; then
     cat text/train.de text/train.en >both.txt
     run subword-nmt learn-bpe --symbols 2000 --input both.txt --output codes.partial
     rm both.txt
     mv codes.partial codes
 fi
-if fresh bpe; then
+if missing bpe; then
     rm -rf bpe.partial && mkdir bpe.partial
     for file in {train,valid,test}.{de,en}; do
         run subword-nmt apply-bpe --codes codes --input "text/$file" --output "bpe.partial/$file"
@@ -48,7 +48,7 @@ if fresh bpe; then
 fi
 
 # 3. fairseq's binary form
-if fresh bin; then
+if missing bin; then
     rm -rf bin.partial
     run fairseq-preprocess --source-lang de --target-lang en --destdir bin.partial \
         --trainpref bpe/train --validpref bpe/valid --testpref bpe/test
@@ -56,7 +56,7 @@ if fresh bin; then
 fi
 
 # 4. Training
-if fresh model.pt; then
+if missing model.pt; then
     run fairseq-train bin --user-dir "$root/rnn_s2s_plugin" --arch rnn_attn \
         --attention concat --layer-norm --dropout 0 \
         --encoder-embed-dim 128 --encoder-hidden-size 96 --decoder-embed-dim 128 --decoder-hidden-size 192 \
@@ -68,7 +68,7 @@ if fresh model.pt; then
 fi
 
 # 5. Translation
-if fresh translations.txt; then
+if missing translations.txt; then
     run fairseq-generate bin --user-dir "$root/rnn_s2s_plugin" --path model.pt \
         --beam 5 --print-alignment soft >translations.partial
     mv translations.partial translations.txt

@@ -32,12 +32,14 @@ common_options() {
 # Options of fairseq-train that do not follow from the corpus: the array OPTIONS.
 train_options() {
     OPTIONS=(--arch "$ARCH" --criterion "$CRITERION" --label-smoothing "$SMOOTHING"
-        --optimizer adam --adam-betas "(0.9, 0.98)" --lr "$LR" --lr-scheduler inverse_sqrt
+        --optimizer adam --adam-betas "(0.9, 0.98)" --lr "$LR" --lr-scheduler "$SCHEDULE"
         --warmup-updates "$WARMUP" --clip-norm "$CLIP"
         --max-tokens "$DEVICE_TOKENS" --update-freq "$UPDATE_FREQ"
         --max-epoch "$MAX_EPOCH" --max-update "$MAX_UPDATE" --patience "$PATIENCE"
         --stop-time-hours "$(awk -v minutes="$TRAIN_MINUTES" 'BEGIN {printf "%.5f", minutes / 60}')"
         --save-dir "$RUN_DIR" --keep-last-epochs "$KEEP" --log-format simple --log-interval 50)
+    # The learning rate falls in a straight line, to nothing at the last update.
+    [[ $SCHEDULE != polynomial_decay ]] || OPTIONS+=(--total-num-update "$MAX_UPDATE")
     ((!SAVE_UPDATES)) || OPTIONS+=(--save-interval-updates "$SAVE_UPDATES" --keep-interval-updates "$KEEP")
     [[ $AVERAGE_BY != best ]] || OPTIONS+=(--keep-best-checkpoints "$AVERAGE")
     ((DEVICES)) || OPTIONS+=(--cpu)
@@ -59,7 +61,8 @@ distributed_options() {
 stage_train() {
     local goal
     need "$BIN/dict.$TGT.txt" binarize
-    settle "$RUN_DIR/settings" "$(settings ARCH SRC TGT SEED GLOBAL_TOKENS CRITERION LR WARMUP SMOOTHING CLIP &&
+    settle "$RUN_DIR/settings" "$(settings ARCH SRC TGT SEED GLOBAL_TOKENS CRITERION LR SCHEDULE WARMUP SMOOTHING CLIP &&
+        if [[ $SCHEDULE == polynomial_decay ]]; then settings MAX_UPDATE; fi &&
         printf 'EXTRA=%s\n' "$(quoted "${EXTRA[@]}")")"
     goal=$(settings MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES)
     ((NODE_RANK)) || lock "$RUN_DIR/.lock"

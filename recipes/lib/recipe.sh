@@ -13,7 +13,7 @@ RECIPE_SCRIPT=$RECIPE_DIR/run.sh
 STAGES=(download prepare binarize train average generate score)
 # Variables that change what a run does; those set in the environment are part of the command a result is filed under.
 VARIABLES=(SRC TGT ARCH SEED WORK RUN RAW_DIR MIRROR CHECKSUMS PYTHON USER_DIR WORKERS MERGES JOINED GPUS PRECISION NODES
-    GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES CRITERION LR WARMUP SMOOTHING CLIP
+    GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES CRITERION LR SCHEDULE WARMUP SMOOTHING CLIP
     SAVE_UPDATES KEEP AVERAGE AVERAGE_BY CHECKPOINT BEAM LENPEN GENERATE_TOKENS FREE_MB)
 DRY_RUN=0
 LOG=
@@ -68,8 +68,8 @@ set_defaults() {
     : "${USER_DIR:=$REPO/rnn_s2s_plugin}" "${JOINED:=1}" "${FREE_MB:=}"
     : "${CHECKSUMS:=$RECIPE_DIR/CHECKSUMS}" "${CHECKPOINT:=}" "${RUN:=$SRC-$TGT.$ARCH.seed$SEED}"
     : "${GLOBAL_TOKENS:=4096}" "${MAX_TOKENS:=4096}" "${MAX_EPOCH:=0}" "${MAX_UPDATE:=0}" "${PATIENCE:=-1}"
-    : "${TRAIN_MINUTES:=0}" "${LR:=0.001}" "${WARMUP:=400}" "${SMOOTHING:=0.1}" "${CLIP:=5}"
-    : "${CRITERION:=label_smoothed_cross_entropy}"
+    : "${TRAIN_MINUTES:=0}" "${LR:=0.001}" "${SCHEDULE:=inverse_sqrt}" "${WARMUP:=400}" "${SMOOTHING:=0.1}" "${CLIP:=5}"
+    : "${CRITERION:=fused_label_smoothed_cross_entropy}"
     : "${SAVE_UPDATES:=0}" "${KEEP:=10}" "${AVERAGE:=5}" "${AVERAGE_BY:=last}" "${BEAM:=5}" "${LENPEN:=1}" "${GENERATE_TOKENS:=8000}"
     : "${NODES:=1}" "${NODE_RANK:=0}" "${MASTER_ADDR:=localhost}" "${MASTER_PORT:=29500}"
     : "${GPUS:=auto}" "${PRECISION:=auto}" "${RAW_DIR:=}" "${MIRROR:=}"
@@ -93,6 +93,10 @@ check_values() {
     [[ $AVERAGE_BY == last || $AVERAGE_BY == best ]] || die "AVERAGE_BY=$AVERAGE_BY: choose last or best"
     contains "$PRECISION" auto fp32 fp16 bf16 amp || die "PRECISION=$PRECISION: choose auto, fp32, fp16, bf16 or amp"
     [[ $GPUS == auto || $GPUS =~ ^[0-9]+$ ]] || die "GPUS=$GPUS is neither a number nor auto"
+    contains "$SCHEDULE" inverse_sqrt polynomial_decay fixed ||
+        die "SCHEDULE=$SCHEDULE: choose inverse_sqrt, polynomial_decay or fixed"
+    [[ $SCHEDULE != polynomial_decay || $MAX_UPDATE -gt $WARMUP ]] ||
+        die "SCHEDULE=polynomial_decay ends at MAX_UPDATE=$MAX_UPDATE, which must be more than WARMUP=$WARMUP"
     ((NODE_RANK < NODES)) || die "NODE_RANK=$NODE_RANK: the NODES=$NODES nodes are numbered from 0"
     [[ $WORKERS -ge 1 ]] || die "WORKERS=$WORKERS: at least one process is needed"
     [[ "$SRC $TGT" == "${LANGS[0]} ${LANGS[1]}" || "$SRC $TGT" == "${LANGS[1]} ${LANGS[0]}" ]] ||

@@ -28,7 +28,7 @@ MULTI30K: Values = {
     "decoder_embed_dim": 128,
     "decoder_hidden_size": 256,
     "decoder_out_activation": "tanh",
-    "dropout": 0.3,
+    "dropout": 0.2,
 }
 
 # 130,000 to 230,000 sentence pairs of talks: about the model of Deng et al. 2018.
