@@ -122,9 +122,7 @@ def start_fairseq(command: str, *args, **kwargs) -> subprocess.Popen:
     executable = Path(sys.executable).parent / name
     kwargs = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **kwargs}
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.Popen(
-        [str(executable), *_with_user_dir(command, args)], text=True, env=environment, **kwargs
-    )
+    return subprocess.Popen([str(executable), *_with_user_dir(command, args)], text=True, env=environment, **kwargs)
 
 
 def run_fairseq_process(command: str, *args, stdin: str = "", timeout: float = 120, **kwargs) -> Result:

@@ -59,9 +59,7 @@ def test_usage_errors_are_shown_as_one_sentence_and_others_as_before(capsys, mon
 
 def test_usage_errors_of_child_processes_are_shown_as_one_sentence(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["fairseq-train"])
-    text = (
-        "\n-- Process 1 terminated with the following error:\nTraceback (most recent call last):\n  File …\n"
-    )
+    text = "\n-- Process 1 terminated with the following error:\nTraceback (most recent call last):\n  File …\n"
     text += "rnn_s2s_plugin.errors.UsageError: --cell gruu is unknown\n"
     error = torch.multiprocessing.ProcessRaisedException(text, 1, 1)
     assert shown_by_excepthook(error, capsys) == "fairseq-train: error: --cell gruu is unknown\n"
@@ -205,9 +203,7 @@ def test_missing_checkpoint_is_named(fairseq, corpus):
 
 def test_resuming_with_other_sizes_names_checkpoint_and_weight(train, checkpoint, tmp_path):
     shutil.copy(checkpoint, tmp_path)
-    with pytest.raises(
-        UsageError, match=r"(?s)another architecture.*\(size mismatch for .*another --save-dir"
-    ):
+    with pytest.raises(UsageError, match=r"(?s)another architecture.*\(size mismatch for .*another --save-dir"):
         train(tmp_path, "--decoder-hidden-size", 24)
 
 
@@ -217,9 +213,7 @@ def test_training_in_two_processes_resumes(corpus, checkpoint, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    options = (
-        "--max-epoch 2 --no-save --distributed-world-size 2 --distributed-no-spawn --distributed-backend gloo"
-    )
+    options = "--max-epoch 2 --no-save --distributed-world-size 2 --distributed-no-spawn --distributed-backend gloo"
     options += f" --ddp-backend legacy_ddp --distributed-init-method {address} --save-dir {tmp_path}"
     processes = [
         start_fairseq("train", corpus.data, *TRAIN_TINY, *options.split(), "--distributed-rank", rank)
@@ -252,9 +246,7 @@ def test_no_command_loses_sentences(train, fairseq, corpus, checkpoint, tmp_path
     [entry] = train(tmp_path).log("train_loss")
     sentences = float(entry["train_bsz"]) * float(entry["train_num_updates"])  # the batch size is rounded
     assert abs(sentences - SIZES["train"]) < 1
-    result = fairseq(
-        "validate", corpus.data, "--path", checkpoint, "--max-tokens", 400, "--log-format", "json"
-    )
+    result = fairseq("validate", corpus.data, "--path", checkpoint, "--max-tokens", 400, "--log-format", "json")
     assert [entry["valid_bsz"] for entry in result.log("valid_bsz")] == [str(SIZES["valid"])]
     result = fairseq("generate", corpus.data, "--path", checkpoint, *SHORT)
     assert sorted(result.field("H")) == list(range(SIZES["test"]))
@@ -288,13 +280,9 @@ def test_soft_alignment_in_interactive_is_refused(fairseq, corpus, checkpoint):
 
 def test_diverse_beam_groups_do_not_depend_on_the_batch(fairseq, corpus, checkpoint):
     options = ["--path", checkpoint, "--beam", 4, "--diverse-beam-groups", 2, *SHORT]
-    outputs = [
-        fairseq("generate", corpus.data, *options, "--nbest", 4, "--batch-size", size).output
-        for size in (1, 7)
-    ]
+    outputs = [fairseq("generate", corpus.data, *options, "--nbest", 4, "--batch-size", size).output for size in (1, 7)]
     hypotheses = [
-        sorted(line.split("\t")[::2] for line in output.splitlines() if line.startswith("H-"))
-        for output in outputs
+        sorted(line.split("\t")[::2] for line in output.splitlines() if line.startswith("H-")) for output in outputs
     ]
     assert len(hypotheses[0]) == 4 * SIZES["test"]
     assert hypotheses[0] == hypotheses[1]
@@ -350,9 +338,7 @@ def test_replace_unk_copies_source_words(alignment, fairseq, corpus, checkpoint,
 def test_alignment_without_attention_is_refused(train, fairseq, corpus, tmp_path):
     train(tmp_path, "--arch", "rnn_basic")
     for option in ("--print-alignment", "--replace-unk"):
-        with pytest.raises(
-            UsageError, match="--print-alignment and --replace-unk need a model with attention"
-        ):
+        with pytest.raises(UsageError, match="--print-alignment and --replace-unk need a model with attention"):
             fairseq(
                 "interactive",
                 corpus.data,
@@ -368,9 +354,7 @@ def test_language_model_trains_scores_and_joins_translation(train, fairseq, corp
     """The dictionary of a language model must lie as dict.txt beside the translation data."""
     prefixes = [f"--{split}pref={corpus.raw / split}.tgt" for split in SIZES]
     data, model = tmp_path / "data", tmp_path / "model" / "checkpoint_last.pt"
-    fairseq(
-        "preprocess", "--only-source", *prefixes, "--destdir", data, "--srcdict", corpus.data / "dict.tgt.txt"
-    )
+    fairseq("preprocess", "--only-source", *prefixes, "--destdir", data, "--srcdict", corpus.data / "dict.tgt.txt")
 
     options = [
         "--task",
@@ -395,6 +379,8 @@ def test_language_model_trains_scores_and_joins_translation(train, fairseq, corp
     fairseq("train", data, *options, "--max-tokens", 400, "--max-epoch", 1, "--save-dir", model.parent)
     result = fairseq("eval_lm", data, "--path", model, "--sample-break-mode", "eos")
     assert "Perplexity" in result.output
+    with pytest.raises(UsageError, match="test2017 .*--gen-subset"):
+        fairseq("eval_lm", data, "--path", model, "--gen-subset", "test2017")
 
     fusion = ["--path", checkpoint, "--lm-path", model, "--lm-weight", 0.1, *SHORT]
     with pytest.raises(UsageError, match="dict.txt cannot be read .*target language's dictionary"):

@@ -414,7 +414,7 @@ def check_results(printed: str, folder: Path, sizes: tuple) -> None:
 
 def test_dry_run_prints_every_stage_and_writes_nothing(tmp_path):
     work = tmp_path / "work"
-    result = recipe(work, "--dry-run", ARCH="rnn_basic", SRC="de", TGT="en", GLOBAL_TOKENS=9000)
+    result = recipe(work, "--dry-run", ARCH="rnn_basic", SRC="de", TGT="en", GLOBAL_TOKENS=9000, AVERAGE=2)
     assert result.returncode == 0, result.stdout
     for tool in (
         "fetch.py",
@@ -547,7 +547,7 @@ def test_misaligned_sides_are_refused_with_their_names(tmp_path, raw):
         ({}, ["prepare"], "train.en.gz is missing: run the stage download first"),
         ({}, ["binarize"], "prep/bpe/train.en is missing: run the stage prepare first"),
         ({}, ["train"], "bin/dict.de.txt is missing: run the stage binarize first"),
-        ({}, ["average"], "checkpoint_last.pt is missing: run the stage train first"),
+        ({"AVERAGE": 2}, ["average"], "checkpoint_last.pt is missing: run the stage train first"),
         ({}, ["score"], "test_2016_flickr.txt is missing: run the stage generate first"),
     ],
 )

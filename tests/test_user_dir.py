@@ -29,9 +29,7 @@ def test_second_import_by_another_spelling_is_no_clash(spelling):
 def test_module_prints_nothing_but_the_user_dir(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "rnn_s2s_plugin"]
-    printed = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )
+    printed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert printed.stdout == f"{USER_DIR}\n"
 
 

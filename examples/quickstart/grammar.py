@@ -225,9 +225,9 @@ class Grammar:
     def fronted_clause(self) -> tuple[Phrase, str]:
         """A reason in front, and the main clause begins with its verb: Weil sie schläft, arbeitet er."""
         conjunction, tense = self.choose(
-            (("Weil", "Because"), None),
-            (("Obwohl", "Although"), None),
-            (("Falls", "If"), self.choose(*MODALS)),
+            (("weil", "because"), None),
+            (("obwohl", "although"), None),
+            (("falls", "if"), self.choose(*MODALS)),
         )
         both = word(",", ",")
         return join(word(*conjunction), self.clause(LAST, tense), both, self.clause(SECOND, opened=True)), "."
@@ -786,11 +786,9 @@ def german_opening(
 
 
 def finish(phrase: Phrase, facts: frozenset) -> Sentence:
-    """Tokens and link positions; both sentences begin with a capital letter."""
+    """Tokens and link positions. A first word has no capital letter, as is usual in training."""
     place = {de: index for index, de in enumerate(phrase.de)}
     sure = [(place[de], index) for index, en in enumerate(phrase.en) for de in en.sure]
     possible = [(place[de], index) for index, en in enumerate(phrase.en) for de in en.possible]
     de, en = [de.text for de in phrase.de], [en.text for en in phrase.en]
-    for words in (de, en):
-        words[0] = words[0][0].upper() + words[0][1:]
     return Sentence(de, en, sorted(sure), sorted(possible), facts)

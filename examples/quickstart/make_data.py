@@ -20,8 +20,9 @@ import lexicon
 from grammar import Grammar, Sentence
 from number_words import english_cardinal, german_cardinal
 
-# Every ten and many units; each part occurs in training within other numbers.
-HELD_OUT_NUMBERS = (24, 37, 48, 53, 65, 72, 86, 99)
+# Their tens and units occur in training in other numbers. None below 32: there are too few ordinals to learn
+# from the others what "vierundzwanzigsten" must be.
+HELD_OUT_NUMBERS = (37, 48, 53, 65, 72, 84, 86, 99)
 HELD_OUT_PAIRS = 0.05
 LONGEST = 32
 KINDS = {"new": 0.5, "number": 0.25, "pair": 0.25}
@@ -112,7 +113,7 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Generate the German-English sentences of the quick start.")
     parser.add_argument("folder", type=Path, help="where to write; must not exist yet")
-    parser.add_argument("--train", type=int, default=60000, help="training sentences (default: %(default)s)")
+    parser.add_argument("--train", type=int, default=100000, help="training sentences (default: %(default)s)")
     parser.add_argument("--valid", type=int, default=500, help="validation sentences (default: %(default)s)")
     parser.add_argument("--test", type=int, default=1000, help="test sentences (default: %(default)s)")
     parser.add_argument(

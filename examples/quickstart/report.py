@@ -123,10 +123,10 @@ def alignment_error_rate(pairs: Iterable[tuple[set, Gold]]) -> float:
 
 
 def detokenize(tokens: str) -> str:
-    """Text as one writes it: no space before punctuation."""
+    """Text as one writes it: a capital letter first and no space before punctuation."""
     for mark in ".,?":
         tokens = tokens.replace(f" {mark}", mark)
-    return tokens
+    return tokens[:1].upper() + tokens[1:]
 
 
 def show(translation: Translation, gold: Gold) -> str:
@@ -207,8 +207,11 @@ def heatmap(translation: Translation, path: Path) -> None:
 
 
 def labels(pieces: list[str]) -> list[str]:
-    """Pieces for people: a dash where the word goes on."""
-    return [piece.removesuffix(CONTINUES) + "‑" * piece.endswith(CONTINUES) for piece in pieces]
+    """Pieces for people: a dot before each piece that goes on with a word."""
+    inside = [False, *(piece.endswith(CONTINUES) for piece in pieces[:-1])]
+    return [
+        "·" * within + piece.removesuffix(CONTINUES) for within, piece in zip(inside, pieces, strict=True)
+    ]
 
 
 def summary(translations: dict[int, Translation], gold: list[Gold]) -> list[str]:

@@ -4,24 +4,31 @@
 #   bash examples/quickstart/run.sh
 #
 # No download beyond the Python packages. Everything is written to the folder work beside this script, or to $WORK.
-# Steps whose output is there are skipped, so a run that was stopped goes on where it was; remove the folder to start
-# anew. Further arguments go to fairseq-train, e.g. --max-update 2000 or --arch rnn_conv_attn.
+# Steps whose output is there are skipped, so a run that was stopped goes on where it was; remove the folder to
+# start anew. Further arguments go to fairseq-train, e.g. --max-epoch 2 or --arch rnn_conv_attn.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=${WORK:-$here/work}
 
 bash "$root/install.sh"
-if [[ -z ${VIRTUAL_ENV-} && -z ${CONDA_PREFIX-} ]]; then
-    export PATH="$root/.venv/bin:$PATH"
+if [[ -n ${VIRTUAL_ENV-} ]]; then # the environment that install.sh has used
+    environment=$VIRTUAL_ENV
+elif [[ -n ${CONDA_PREFIX-} && ${CONDA_DEFAULT_ENV-base} != base ]]; then
+    environment=$CONDA_PREFIX
+else
+    environment=$root/.venv
 fi
+export PATH="$environment/bin:$PATH"
 
 run() { # prints a command, then runs it
     { printf '\n$' && printf ' %q' "$@" && echo; } >&2
     "$@"
 }
 missing() { # is the output $1 of a step still to be made?
-    [[ ! -e $1 ]] || { echo "$work/$1 is there: step skipped" >&2; return 1; }
+    [[ -e $1 ]] || return 0
+    echo "$work/$1 is there: step skipped" >&2
+    return 1
 }
 
 mkdir -p "$work"
@@ -55,14 +62,14 @@ if missing bin; then
     mv bin.partial bin
 fi
 
-# 4. Training
+# 4. Training: one pass, so no sentence is seen twice
 if missing model.pt; then
     run fairseq-train bin --user-dir "$root/rnn_s2s_plugin" --arch rnn_attn \
         --attention concat --layer-norm --dropout 0 \
         --encoder-embed-dim 128 --encoder-hidden-size 96 --decoder-embed-dim 128 --decoder-hidden-size 192 \
-        --optimizer adam --lr 4e-3 --lr-scheduler polynomial_decay --warmup-updates 50 --total-num-update 600 \
-        --clip-norm 1 --max-tokens 2000 --max-update 600 --save-dir checkpoints --no-epoch-checkpoints \
-        --log-interval 10 --seed 1 "$@"
+        --optimizer adam --lr 4e-3 --lr-scheduler polynomial_decay --warmup-updates 50 --total-num-update 870 \
+        --clip-norm 1 --max-tokens 2000 --max-epoch 1 --seed 1 --log-interval 10 \
+        --save-dir checkpoints --save-interval-updates 200 --keep-interval-updates 1 --no-epoch-checkpoints "$@"
     cp checkpoints/checkpoint_last.pt model.partial
     mv model.partial model.pt
 fi

@@ -48,9 +48,7 @@ def explain_unusable_checkpoint(original, path, *args, **kwargs):
     except MemoryError:
         raise
     except Exception as error:
-        foreign = (
-            re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
-        )
+        foreign = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
         if isinstance(error, OSError) and error.filename:
             problem = f"cannot be read ({error.strerror}); check its name and permissions"
         elif foreign:
@@ -75,9 +73,7 @@ def explain_missing_checkpoint(original, filenames, *args, **kwargs):
         if not str(error).startswith("Model file not found: "):
             raise
         missing = str(error).removeprefix("Model file not found: ")
-    raise UsageError(
-        f"checkpoint {missing} does not exist; --path names the checkpoint, or several joined by ':'"
-    )
+    raise UsageError(f"checkpoint {missing} does not exist; --path names the checkpoint, or several joined by ':'")
 
 
 @mend(Trainer, "load_checkpoint")

@@ -50,7 +50,5 @@ def replace_unk_by_aligned_word(original, hypo_str, src_str, alignment, *args):
 def refuse_alignment_without_attention(original, generator, sample, hypotheses):
     """A model without attention has nothing to align by; fairseq stops with an IndexError."""
     if any(hypo["attention"].numel() == 0 for of_sentence in hypotheses for hypo in of_sentence):
-        raise UsageError(
-            "--print-alignment and --replace-unk need a model with attention, and this one has none"
-        )
+        raise UsageError("--print-alignment and --replace-unk need a model with attention, and this one has none")
     return original(generator, sample, hypotheses)

@@ -45,9 +45,7 @@ def explain_missing_data(original, cfg, **kwargs):
             raise
         problem = f"{folder} holds no files named train.SOURCE-TARGET.LANGUAGE.bin or the like"
     if kwargs.get("from_checkpoint") and "dict.txt" in problem:
-        advice = (
-            "a language model (--lm-path) wants the target language's dictionary there: copy it to that name"
-        )
+        advice = "a language model (--lm-path) wants the target language's dictionary there: copy it to that name"
     else:
         advice = "name the folder that fairseq-preprocess wrote, its --destdir"
     raise UsageError(f"data folder {folder}: {problem}; {advice}")

@@ -15,7 +15,7 @@ from .mending import mend
 
 @mend(dataclass_utils, "merge_with_parent")
 def apply_preset_before_defaults(original, config_class, cfg, *args, **kwargs):
-    """fairseq-hydra-train merges all defaults before it looks for a preset, which then finds nothing left to fill in."""
+    """fairseq-hydra-train merges all defaults before it looks for a preset, which finds nothing to fill."""
     name = cfg.get("_name")
     if config_class in MODEL_DATACLASS_REGISTRY.values() and name not in MODEL_DATACLASS_REGISTRY:
         with open_dict(cfg):
@@ -71,6 +71,4 @@ def _refuse_processes_without_devices(namespace: argparse.Namespace) -> None:
 def _refuse_soft_alignment_in_interactive(namespace: argparse.Namespace) -> None:
     """fairseq-interactive prints pairs of positions only and stops at the first row of probabilities."""
     if hasattr(namespace, "buffer_size") and getattr(namespace, "print_alignment", None) == "soft":
-        raise UsageError(
-            "--print-alignment soft works with fairseq-generate only; use --print-alignment hard"
-        )
+        raise UsageError("--print-alignment soft works with fairseq-generate only; use --print-alignment hard")

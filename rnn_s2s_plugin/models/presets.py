@@ -56,8 +56,9 @@ WMT: Values = {
     "dropout": 0.2,
 }
 
-# What the linear recurrences want beside: a gate on the outputs, norms, and depth.
-LINEAR: Values = {"linear_output_gate": True, "layer_norm": True}
+# What the linear recurrences want beside: a look at the words before, a gate on the outputs, norms, and depth.
+# (Queries and keys that are normalised score far too high without a scale: attention would start out on single words.)
+LINEAR: Values = {"linear_conv_kernel": 4, "linear_output_gate": True, "layer_norm": True}
 LINEAR_IWSLT: Values = {**LINEAR, "encoder_layers": 4, "decoder_layers": 4, "residual_from": 2}
 LINEAR_WMT: Values = {**LINEAR, "encoder_layers": 6, "decoder_layers": 6, "residual_from": 2}
 
@@ -73,7 +74,7 @@ def rows(corpus: str, sizes: Values, attention: Values, linear: Values) -> Dict[
         f"rnn_attn_{corpus}": ("rnn_attn", {**sizes, **attention}),
         f"rnn_conv_attn_{corpus}": ("rnn_conv_attn", {**sizes, **attention, "context_conv": "depthwise"}),
         f"rnn_parallel_{corpus}": ("rnn_parallel", {**sizes, **linear}),
-        f"rnn_parallel_attn_{corpus}": ("rnn_parallel", {**sizes, "attention": "general", **attention, **linear}),
+        f"rnn_parallel_attn_{corpus}": ("rnn_parallel", {**sizes, "attention": "scaled_dot", **attention, **linear}),
     }
 
 

@@ -16,6 +16,7 @@ from .causal_conv import look_back, weighted_sum
 from .scan import linear_scan
 
 LINEAR_CELLS = ("mingru", "minlstm")
+LONGEST_SPAN = 16
 
 
 class LinearRecurrence(nn.Module):
@@ -50,6 +51,21 @@ class LinearRecurrence(nn.Module):
         self.output_gate = output_gate
         gates = 1 if cell == "mingru" else 2
         self.in_proj = nn.Linear(input_dim, (gates + 1 + output_gate) * hidden_dim)
+        self._spread_memories()
+
+    def _spread_memories(self) -> None:
+        """Biases with which dims start out remembering over spans of 1 to 16 positions (Tallec & Ollivier 2018).
+
+        Without them all would forget half at every step.
+        """
+        spans = torch.empty(self.hidden_dim).uniform_(1, LONGEST_SPAN)
+        with torch.no_grad():
+            biases = self.in_proj.bias.split(self.hidden_dim)
+            if self.cell == "mingru":
+                biases[0].copy_(-spans.log())
+            else:
+                biases[0].copy_(spans.log())
+                biases[1].copy_(-spans.log())
 
     @property
     def state_shapes(self) -> Tuple[Tuple[int, ...], ...]:

@@ -8,11 +8,13 @@ import dataclasses
 import functools
 import shutil
 import tempfile
+from argparse import Namespace
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Tuple
 
+from rnn_s2s_plugin.errors import UsageError
 from rnn_s2s_plugin.models import rnn_attn, rnn_basic, rnn_conv_attn, rnn_lm, rnn_parallel
-from rnn_s2s_plugin.models.config import Seq2SeqConfig
+from rnn_s2s_plugin.models.config import Seq2SeqConfig, complete
 
 MODELS = {
     "rnn_basic": rnn_basic.RNNBasicModel,
@@ -48,10 +50,7 @@ def vectors_file(dim: int) -> str:
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = folder / f"vectors.{dim}.txt"
-    lines = [
-        " ".join([word, *(f"{(row * 7 + d) % 5 - 2}.5" for d in range(dim))])
-        for row, word in enumerate("bdfz")
-    ]
+    lines = [" ".join([word, *(f"{(row * 7 + d) % 5 - 2}.5" for d in range(dim))]) for row, word in enumerate("bdfz")]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return str(path)
 
@@ -91,9 +90,7 @@ CASES: Dict[str, Tuple[Case, ...]] = {
         case(3, cell="mingru", bridge="last"),
         case(4, cell="minlstm"),
         case(2, encoder_cell="lstm", decoder_cell="mingru", bridge="last"),
-        case(
-            2, encoder_cell="mingru", decoder_cell="lstm", bridge="last", encoder_direction="unidirectional"
-        ),
+        case(2, encoder_cell="mingru", decoder_cell="lstm", bridge="last", encoder_direction="unidirectional"),
     ),
     "linear_output_gate": (
         case(True, cell="mingru"),
@@ -126,7 +123,7 @@ CASES: Dict[str, Tuple[Case, ...]] = {
         case(3, encoder_layers=2, bridge="last", cell="lstm"),
     ),
     "bridge": (
-        case("zero"),
+        case("zero", attention="general"),
         case("last"),
         case("last", cell="minlstm"),
         case("mean"),
@@ -250,14 +247,33 @@ class Cell(NamedTuple):
 
     @property
     def instead(self) -> Dict[str, Any]:
-        """The same with another value of the option, to see what the option does: its default if that is another."""
-        values = [fields(self.arch)[self.option], *(other.value for other in CASES[self.option])]
-        return {**self.overrides, self.option: next(v for v in values if v != self.case.value)}
+        """The same with another value of the option, its default if that is another, to see what the option does."""
+        present = getattr(completed(self.arch, self.overrides), self.option)
+        for value in (fields(self.arch)[self.option], *(other.value for other in CASES[self.option])):
+            overrides = {**self.overrides, self.option: value}
+            try:
+                if getattr(completed(self.arch, overrides), self.option) != present:
+                    return overrides
+            except UsageError:
+                continue  # the other value does not go with the companions
+        raise AssertionError(f"{self} has nothing to be compared with")
+
+    @property
+    def model(self) -> Tuple:
+        """What the model depends on: the same for architectures that differ in what the case sets anyway."""
+        cfg = completed(self.arch, self.overrides)
+        return (self.arch == "rnn_lm", *((name, getattr(cfg, name)) for name in option_names()))
 
     def __str__(self) -> str:
         companions = "".join(f",{name}={value}" for name, value in self.case.companions.items())
         value = Path(self.case.value).name if "/" in str(self.case.value) else self.case.value
         return f"{self.arch}-{self.option}={value}{companions}"
+
+
+def completed(arch: str, overrides: Dict[str, Any]) -> Seq2SeqConfig:
+    """All options, with what is derived."""
+    config_class = rnn_lm.WithoutSource if arch == "rnn_lm" else MODELS[arch].config_class
+    return complete(Namespace(**overrides), config_class)
 
 
 @functools.lru_cache(None)
@@ -275,13 +291,29 @@ def option_names() -> Tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(Seq2SeqConfig) if not f.name.startswith("_"))
 
 
+def fits(arch: str, option: str, case: Case) -> bool:
+    """A language model has none of the encoder's options, and one cell."""
+    if arch != "rnn_lm":
+        return True
+    return option in fields(arch) and not {"encoder_cell", "decoder_cell"} & set(case.companions)
+
+
 @functools.lru_cache(None)
 def cells() -> Tuple[Cell, ...]:
     """Every architecture with every case of every option that it has."""
     return tuple(
         Cell(arch, option, case)
         for option, cases in CASES.items()
-        for arch in MODELS
-        if option in fields(arch)
         for case in cases
+        for arch in MODELS
+        if fits(arch, option, case)
     )
+
+
+@functools.lru_cache(None)
+def models() -> Dict[Tuple, Tuple[Cell, ...]]:
+    """The cells by model: those of one model are tested together."""
+    found: Dict[Tuple, Tuple[Cell, ...]] = {}
+    for cell in cells():
+        found[cell.model] = (*found.get(cell.model, ()), cell)
+    return found

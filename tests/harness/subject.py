@@ -6,13 +6,12 @@ from argparse import Namespace
 from typing import Any, Dict, List, Optional, Tuple
 
 import torch
+import torch.nn.functional as F
 from fairseq.data import Dictionary
 from reference.model import ReferenceModel
-from rnn_s2s_plugin.models.config import complete
-from rnn_s2s_plugin.models.rnn_lm import WithoutSource
 from torch import Tensor
 
-from .options import MODELS
+from .options import MODELS, completed
 
 # Words of the sentences, an end-of-sentence included in sources and put first in what the decoder reads.
 SOURCE_LENGTHS = (6, 2, 4)
@@ -53,9 +52,7 @@ class Subject:
         self.is_lm = arch == "rnn_lm"
         joined = bool(overrides.get("share_all_embeddings"))
         self.source_dictionary = TARGET if joined or self.is_lm else SOURCE
-        self.cfg = complete(
-            Namespace(**overrides), WithoutSource if self.is_lm else MODELS[arch].config_class
-        )
+        self.cfg = completed(arch, overrides)
         self.model = self.build(seed)
         if not as_built:
             # Zeros (biases) and ones (norms) would hide where a parameter is used.
@@ -126,6 +123,36 @@ class Subject:
     def outputs(self) -> Tuple[Tensor, Optional[Tensor]]:
         with torch.no_grad():
             return self.run(*self.batch)
+
+    def loss(self, model=None) -> Tensor:
+        """Some scalar that every output for a word takes part in; the usual loss with an adaptive softmax."""
+        model = model or self.model
+        source, previous = self.batch
+        output, weights = self.decode(previous, self.encode(source, model), model)
+        words = previous.ne(TARGET.pad())
+        if self.cfg.adaptive_softmax_cutoff is not None:
+            # fairseq's log-probabilities of an adaptive softmax have no gradient
+            target = self.sample["target"].masked_fill(~words, -100)
+            scores, targets = model.decoder.adaptive_softmax(output, target)
+            total = sum(F.cross_entropy(s, t, reduction="sum") for s, t in zip(scores, targets) if t is not None)
+        else:
+            factors = self.factors(output.shape, output.dtype)
+            total = (factors * torch.log_softmax(output, dim=-1))[words].sum()
+        if weights is not None:
+            total = total + (self.factors(weights.shape, weights.dtype) * weights)[words].sum()
+        return total
+
+    @staticmethod
+    def factors(shape, dtype) -> Tensor:
+        generator = torch.Generator().manual_seed(6)
+        return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+    @functools.cached_property
+    def gradients(self) -> Dict[str, Optional[Tensor]]:
+        """Of the loss, by name of the parameter."""
+        self.model.zero_grad(set_to_none=True)
+        self.loss().backward()
+        return {name: parameter.grad for name, parameter in self.model.named_parameters()}
 
     def copy(self, dtype: torch.dtype):
         """A copy of the model in another precision."""

@@ -1,35 +1,43 @@
 """Every option, on every architecture, with every property: the cells of ``docs/properties.md``."""
 
+import enum
 import functools
+from typing import get_args
 
 import pytest
-from fairseq.dataclass import ChoiceEnum
-from harness.options import CASES, EFFECTS, MODELS, cells, fields, option_names
+from harness.options import CASES, EFFECTS, MODELS, cells, fields, models, option_names
 from harness.properties import PROPERTIES, option_has_effect
 from harness.subject import Subject
+
 from rnn_s2s_plugin.models.config import FIELDS
 
 
+def distinct_effects():
+    """Cells that differ in their model, or in what that is compared with."""
+    return list({(cell.option, cell.model): cell for cell in cells()}.values())
+
+
 @functools.lru_cache(maxsize=1)
-def subject(number: int) -> Subject:
-    cell = cells()[number]
+def subject(model) -> Subject:
+    cell = models()[model][0]
     return Subject(cell.arch, cell.overrides)
 
 
-def cells_with_properties():
-    """The properties of a cell stand together, so that they share its model."""
-    for number, cell in enumerate(cells()):
+def models_with_properties():
+    """The properties of a model stand together, so that they share it."""
+    for model, (cell, *others) in models().items():
         for name, kind in PROPERTIES.items():
             if kind.unfit(cell.arch, cell.overrides) is None:
-                yield pytest.param(number, name, id=f"{cell}-{name}")
+                shared = f"-and-{len(others)}-more" if others else ""
+                yield pytest.param(model, name, id=f"{cell}{shared}-{name}")
 
 
-@pytest.mark.parametrize("number, name", cells_with_properties())
-def test_property(number, name):
-    PROPERTIES[name].check(subject(number))
+@pytest.mark.parametrize("model, name", models_with_properties())
+def test_property(model, name):
+    PROPERTIES[name].check(subject(model))
 
 
-@pytest.mark.parametrize("cell", cells(), ids=str)
+@pytest.mark.parametrize("cell", distinct_effects(), ids=str)
 def test_option_has_effect(cell):
     option_has_effect(cell)
 
@@ -42,10 +50,13 @@ def test_every_option_has_a_case():
 def test_every_choice_has_a_case():
     """A new cell, score function, bridge, … must be added to ``harness/options.py``."""
     for name, field in FIELDS.items():
-        choices = getattr(field.type, "__args__", (field.type,))[0]
-        if isinstance(choices, type) and issubclass(choices, ChoiceEnum):
-            missing = {choice.value for choice in choices} - {case.value for case in CASES[name]}
-            assert not missing, f"{name} has no case for {missing}"
+        choices = next((kind for kind in (field.type, *get_args(field.type)) if is_enum(kind)), ())
+        missing = {choice.value for choice in choices} - {case.value for case in CASES[name]}
+        assert not missing, f"{name} has no case for {missing}"
+
+
+def is_enum(kind) -> bool:
+    return isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 
 def test_every_option_of_an_architecture_is_tried_on_it():

@@ -1,13 +1,20 @@
-"""Attention: every score against the naive one, masking, beams, and the additive score's own gradient and memory."""
+"""Attention: every score against the naive one, masking, beams, and the memory of the additive score."""
 
 import numpy as np
 import pytest
 import torch
 from reference.attention import attend
-from rnn_s2s_plugin.modules import attention as module
-from rnn_s2s_plugin.modules.attention import SCORES, Attention, AttentionMemory, LocationFeatures, additive_score
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from rnn_s2s_plugin.modules import attention as module
+from rnn_s2s_plugin.modules.attention import (
+    SCORES,
+    Attention,
+    AttentionMemory,
+    LocationFeatures,
+    additive_score,
+)
 
 ADDITIVE = ("concat", "concat_norm")
 
@@ -134,13 +141,7 @@ def test_half_precision_normalises_in_float32(score, dtype):
     torch.testing.assert_close(contexts.double(), exact[0], rtol=0, atol=0.1)
 
 
-# --- the additive score --------------------------------------------------------------------------------------
-
-
-def additive_inputs(steps=5, source=4, heads=2, dtype=torch.float64):
-    torch.manual_seed(1)
-    shapes = ((3, heads, steps, 6), (3, heads, source, 6), (heads, 6))
-    return [torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes]
+# --- the additive score (more in test_additive_score.py) -------------------------------------------------------
 
 
 def naive_additive(query, keys, v):
@@ -148,31 +149,10 @@ def naive_additive(query, keys, v):
     return (torch.tanh(query.unsqueeze(3) + keys.unsqueeze(2)) * v[:, None, None]).sum(-1)
 
 
-# Slices of one step, of two with a remainder, and of everything.
-@pytest.fixture(params=[1, 300, 1 << 21])
-def slice_elements(request, monkeypatch):
-    monkeypatch.setattr(module._AdditiveScore, "SLICE_ELEMENTS", request.param)
-    return request.param
-
-
-def test_additive_gradcheck(slice_elements):
-    assert torch.autograd.gradcheck(additive_score, additive_inputs())
-
-
-def test_additive_equals_naive_with_gradients(slice_elements):
-    inputs = additive_inputs()
-    results = []
-    for function in (additive_score, naive_additive):
-        scores = function(*inputs)
-        generator = torch.Generator().manual_seed(2)
-        grad = torch.randn(scores.shape, dtype=torch.float64, generator=generator)
-        results.append((scores, *torch.autograd.grad(scores, inputs, grad)))
-    torch.testing.assert_close(*results, rtol=1e-12, atol=1e-12)
-
-
 @pytest.mark.parametrize("steps, source", [(1, 1), (1, 7), (7, 1)])
 def test_additive_with_a_single_position(steps, source):
-    inputs = additive_inputs(steps, source)
+    torch.manual_seed(1)
+    inputs = [torch.randn(shape, dtype=torch.float64) for shape in ((3, 2, steps, 6), (3, 2, source, 6), (2, 6))]
     torch.testing.assert_close(additive_score(*inputs), naive_additive(*inputs))
 
 
@@ -191,15 +171,17 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
-def test_additive_memory():
-    """Forward and backward never make a (B, T, S, D) tensor, and keep no more than inputs and scores in between."""
-    query = torch.randn(16, 1, 64, 128, requires_grad=True)
-    keys = torch.randn(16, 1, 64, 128, requires_grad=True)
-    v = torch.randn(1, 128, requires_grad=True)
-    everything = 16 * 64 * 64 * 128
+def test_additive_memory(monkeypatch):
+    """Forward and backward never make a (B, T, S, D) tensor, and keep nothing but their inputs in between."""
+    monkeypatch.setattr(module._AdditiveScore, "SLICE_ELEMENTS", 1 << 16)
+    query = torch.randn(4, 1, 32, 64, requires_grad=True)
+    keys = torch.randn(4, 1, 32, 64, requires_grad=True)
+    v = torch.randn(1, 64, requires_grad=True)
+    everything = 4 * 32 * 32 * 64
     saved = []
-    with LargestTensor() as ours, torch.autograd.graph.saved_tensors_hooks(
-        lambda x: saved.append(x.numel()) or x, lambda x: x
+    with (
+        LargestTensor() as ours,
+        torch.autograd.graph.saved_tensors_hooks(lambda x: saved.append(x.numel()) or x, lambda x: x),
     ):
         additive_score(query, keys, v).sum().backward()
     assert ours.elements <= module._AdditiveScore.SLICE_ELEMENTS <= everything // 4

@@ -7,6 +7,7 @@ import pytest
 import torch
 from reference.attention import attend
 from reference.convolution import causal_conv, context_conv
+
 from rnn_s2s_plugin.modules import conv_attention as module
 from rnn_s2s_plugin.modules.attention import Attention
 from rnn_s2s_plugin.modules.conv_attention import CONTEXT_CONVS, CausalConv, ContextConv, ConvAttention

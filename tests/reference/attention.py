@@ -55,9 +55,7 @@ def attend(kind, p, heads, h, states, previous=None):
 
     query, keys = project("query_proj.weight", h), [project("key_proj.weight", s) for s in states]
     values = [project("value_proj.weight", s) for s in states]
-    features = (
-        location_features(p, previous) if previous is not None else [np.zeros(len(query))] * len(states)
-    )
+    features = location_features(p, previous) if previous is not None else [np.zeros(len(query))] * len(states)
     width, value_width = len(query) // heads, len(values[0]) // heads
     contexts, weights = [], []
     for head in range(heads):

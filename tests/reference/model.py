@@ -137,9 +137,7 @@ class ReferenceModel:
         if convolves:
             heads = cfg.context_conv_heads if cfg.context_conv == "lightweight" else 1
             shape = (cfg.context_conv_kernel, cfg.context_conv_dilation, cfg.context_conv_layers, heads)
-            context = context_conv(
-                cfg.context_conv, within(self.decoder, "attention.conv."), contexts, *shape
-            )[-1]
+            context = context_conv(cfg.context_conv, within(self.decoder, "attention.conv."), contexts, *shape)[-1]
         return context, sum(weights) / len(weights)
 
     def features(self, joined):

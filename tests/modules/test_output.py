@@ -1,0 +1,32 @@
+"""The way from features to the vocabulary."""
+
+import numpy as np
+import pytest
+import torch
+
+from rnn_s2s_plugin.modules.output import ACTIVATIONS, OutputFactor, OutputProjection
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_factor(activation):
+    torch.manual_seed(1)
+    factor = OutputFactor(5, 3, activation, torch.nn.Identity())
+    x = torch.randn(2, 4, 5)
+    expected = x.numpy() @ factor.proj.weight.detach().numpy().T
+    expected = np.tanh(expected) if activation == "tanh" else expected
+    torch.testing.assert_close(factor(x), torch.from_numpy(expected))
+
+
+def test_factor_drops_its_input():
+    factor = OutputFactor(5, 3, "none", torch.nn.Dropout(1.0)).train()
+    assert not factor(torch.randn(2, 4, 5)).any()
+
+
+def test_projection():
+    torch.manual_seed(1)
+    projection = OutputProjection(5, 7)
+    torch.nn.init.normal_(projection.bias)
+    x = torch.randn(2, 4, 5)
+    expected = x.numpy() @ projection.weight.detach().numpy().T + projection.bias.detach().numpy()
+    torch.testing.assert_close(projection(x), torch.from_numpy(expected))
+    assert projection(x).shape == (2, 4, 7)
