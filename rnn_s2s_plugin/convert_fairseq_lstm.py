@@ -46,7 +46,11 @@ def lstm_options(state: Dict[str, Any], path: str) -> Namespace:
     cfg = state.get("cfg")
     args = state.get("args") or (cfg and cfg["model"])
     arch = getattr(args, "arch", None) or getattr(args, "_name", None)
-    if not isinstance(args, Namespace) or not str(arch).startswith("lstm") or "encoder.lstm.weight_ih_l0" not in state["model"]:
+    if (
+        not isinstance(args, Namespace)
+        or not str(arch).startswith("lstm")
+        or "encoder.lstm.weight_ih_l0" not in state["model"]
+    ):
         raise UsageError(f"{path} is not a translation model of fairseq's --arch lstm (its architecture is {arch})")
     return args
 
@@ -54,7 +58,8 @@ def lstm_options(state: Dict[str, Any], path: str) -> Namespace:
 def convert_options(args: Namespace, weights: Weights) -> Dict[str, Any]:
     """Our options for the same model."""
     same = (
-        "encoder_embed_dim encoder_hidden_size encoder_layers decoder_embed_dim decoder_hidden_size decoder_layers dropout"
+        "encoder_embed_dim encoder_hidden_size encoder_layers "
+        "decoder_embed_dim decoder_hidden_size decoder_layers dropout"
     ).split()
     attends = attention_of(args)
     tied = "decoder.output.weight" in weights and (

@@ -46,11 +46,13 @@ def test_beam_search_scores_are_teacher_forced_scores(architecture, trained, cor
         lines = generated.field("S" if language == "src" else "H")
         texts = [lines[i].split("\t")[-1] for i in sorted(lines)]
         (tmp_path / f"test.{language}").write_text("".join(f"{text}\n" for text in texts))
-    dictionaries = [f"--{side}dict={corpus.data / f'dict.{lang}.txt'}" for side, lang in (("src", "src"), ("tgt", "tgt"))]
-    fairseq("preprocess", "-s", "src", "-t", "tgt", f"--testpref={tmp_path / 'test'}", *dictionaries, "--destdir", tmp_path)
-    rescored = fairseq(
-        "generate", tmp_path, "--path", trained[architecture], "--score-reference", "--beam", "1"
+    dictionaries = [
+        f"--{side}dict={corpus.data / f'dict.{lang}.txt'}" for side, lang in (("src", "src"), ("tgt", "tgt"))
+    ]
+    fairseq(
+        "preprocess", "-s", "src", "-t", "tgt", f"--testpref={tmp_path / 'test'}", *dictionaries, "--destdir", tmp_path
     )
+    rescored = fairseq("generate", tmp_path, "--path", trained[architecture], "--score-reference", "--beam", "1")
     first, again = generated.field("H"), rescored.field("H")
     for number in first:
         assert float(first[number].split("\t")[0]) == pytest.approx(float(again[number].split("\t")[0]), abs=1e-3)
@@ -58,9 +60,13 @@ def test_beam_search_scores_are_teacher_forced_scores(architecture, trained, cor
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_validate_reports_the_loss_of_training(architecture, trained, corpus, fairseq):
-    result = fairseq("validate", corpus.data, "--path", trained[architecture], "--log-format", "json", "--max-tokens", "400")
+    result = fairseq(
+        "validate", corpus.data, "--path", trained[architecture], "--log-format", "json", "--max-tokens", "400"
+    )
     state = checkpoint_utils.load_checkpoint_to_cpu(str(trained[architecture]))
-    assert float(result.log("valid_loss")[-1]["valid_loss"]) == pytest.approx(state["extra_state"]["val_loss"], abs=2e-3)
+    assert float(result.log("valid_loss")[-1]["valid_loss"]) == pytest.approx(
+        state["extra_state"]["val_loss"], abs=2e-3
+    )
 
 
 def test_interactive_translates_lines_of_different_lengths(trained, corpus, fairseq_process):
@@ -119,9 +125,11 @@ def test_presets_work_with_hydra(corpus, fairseq_process, tmp_path):
 
     result = fairseq_process(
         "hydra_train", "task=translation", f"task.data={corpus.data}", "task.source_lang=src", "task.target_lang=tgt",
-        "+model._name=rnn_attn_tiny", "+model.dropout=0.25", "criterion=cross_entropy", "optimizer=adam", "lr_scheduler=fixed",
+        "+model._name=rnn_attn_tiny", "+model.dropout=0.25", "criterion=cross_entropy", "optimizer=adam",
+        "lr_scheduler=fixed",
         f"common.user_dir={USER_DIR}", "common.cpu=true", "dataset.max_tokens=400", "optimization.max_update=1",
-        "optimization.lr=[0.01]", f"checkpoint.save_dir={tmp_path}", f"hydra.run.dir={tmp_path}", "dataset.num_workers=0",
+        "optimization.lr=[0.01]", f"checkpoint.save_dir={tmp_path}", f"hydra.run.dir={tmp_path}",
+        "dataset.num_workers=0",
     )  # fmt: skip
     assert result.returncode == 0, result.output
     weights = saved(tmp_path)["model"]
@@ -158,8 +166,15 @@ def test_options_that_the_data_does_not_allow_are_refused(options, sentence, tra
 def test_fused_criterion_trains_to_the_same_losses(train, tmp_path):
     losses = []
     for name in ("label_smoothed_cross_entropy", "fused_label_smoothed_cross_entropy"):
-        result = train(tmp_path / name, "--criterion", name, "--label-smoothing", "0.1", "--report-accuracy", "--max-epoch", "3")
-        losses.append([{key: float(entry[key]) for key in ("train_loss", "train_nll_loss", "train_accuracy")} for entry in result.log("train_loss")])
+        result = train(
+            tmp_path / name, "--criterion", name, "--label-smoothing", "0.1", "--report-accuracy", "--max-epoch", "3"
+        )
+        losses.append(
+            [
+                {key: float(entry[key]) for key in ("train_loss", "train_nll_loss", "train_accuracy")}
+                for entry in result.log("train_loss")
+            ]
+        )
     for entry, fused in zip(*losses):
         assert fused == {key: pytest.approx(value, rel=2e-3) for key, value in entry.items()}
 
@@ -170,7 +185,11 @@ def test_reduced_precision_trains(architecture, precision, train, tmp_path):
     """--fp16 itself needs CUDA."""
     options = ("--criterion", "fused_label_smoothed_cross_entropy", "--label-smoothing", "0.1", "--max-epoch", "4")
     losses = [
-        float(train(tmp_path / name, "--arch", f"{architecture}_tiny", *TINY, *options, *flags).log("train_loss")[-1]["train_loss"])
+        float(
+            train(tmp_path / name, "--arch", f"{architecture}_tiny", *TINY, *options, *flags).log("train_loss")[-1][
+                "train_loss"
+            ]
+        )
         for name, flags in (("full", ()), ("reduced", (precision,)))
     ]
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
@@ -190,7 +209,9 @@ def test_training_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_end(corpu
     resumed = fairseq("train", corpus.data, *options, "--save-dir", tmp_path / "killed")
     assert "Loaded checkpoint" in resumed.output
     whole = fairseq("train", corpus.data, *options, "--save-dir", tmp_path / "whole")
-    assert [e["valid_loss"] for e in resumed.log("valid_loss")][-1] == [e["valid_loss"] for e in whole.log("valid_loss")][-1]
+    assert [e["valid_loss"] for e in resumed.log("valid_loss")][-1] == [
+        e["valid_loss"] for e in whole.log("valid_loss")
+    ][-1]
     weights = [saved(tmp_path / name)["model"] for name in ("killed", "whole")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
 
@@ -223,10 +244,13 @@ def test_guided_alignment_teaches_the_attention(corpus, fairseq, tmp_path):
         for language in ("src", "tgt"):
             (tmp_path / f"{split}.{language}").write_text((corpus.raw / f"{split}.{language}").read_text())
     prefixes = [f"--{split}pref={tmp_path / split}" for split in SIZES]
-    fairseq("preprocess", "-s", "src", "-t", "tgt", *prefixes, "--align-suffix", "align", "--destdir", tmp_path / "data")
+    fairseq(
+        "preprocess", "-s", "src", "-t", "tgt", *prefixes, "--align-suffix", "align", "--destdir", tmp_path / "data"
+    )
     fairseq(
         "train", tmp_path / "data", *TRAIN_TINY, "--encoder-hidden-size", "24", "--decoder-hidden-size", "48",
-        "--max-epoch", "60", "--max-tokens", "200", "--load-alignments", "--dropout", "0", "--no-epoch-checkpoints", "--disable-validation",
+        "--max-epoch", "60", "--max-tokens", "200", "--load-alignments", "--dropout", "0", "--no-epoch-checkpoints",
+        "--disable-validation",
         "--criterion", "label_smoothed_cross_entropy_with_alignment", "--alignment-lambda", "1", "--save-dir", tmp_path,
     )  # fmt: skip
     path = tmp_path / "checkpoint_last.pt"
@@ -280,5 +304,9 @@ def test_language_model_takes_part_in_translation(language_model, trained, corpu
 
 
 def test_every_architecture_and_preset_is_registered():
-    names = {f"{architecture}{corpus}" for architecture in ARCHITECTURES for corpus in ("", "_multi30k", "_iwslt_de_en", "_wmt_en_de")}
+    names = {
+        f"{architecture}{corpus}"
+        for architecture in ARCHITECTURES
+        for corpus in ("", "_multi30k", "_iwslt_de_en", "_wmt_en_de")
+    }
     assert names <= set(ARCH_MODEL_REGISTRY)

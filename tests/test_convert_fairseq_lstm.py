@@ -13,10 +13,27 @@ LSTM = (
 ).split()
 VARIANTS = {
     "plain": ("--decoder-out-embed-dim", "16"),
-    "bidirectional": ("--encoder-bidirectional", "--encoder-layers", "2", "--decoder-layers", "2", "--decoder-out-embed-dim", "16"),
+    "bidirectional": (
+        "--encoder-bidirectional",
+        "--encoder-layers",
+        "2",
+        "--decoder-layers",
+        "2",
+        "--decoder-out-embed-dim",
+        "16",
+    ),
     "another output size": ("--decoder-out-embed-dim", "10"),
     "no attention": ("--decoder-attention", "0", "--decoder-out-embed-dim", "16"),
-    "adaptive softmax": ("--decoder-out-embed-dim", "16", "--adaptive-softmax-cutoff", "6,9", "--criterion", "adaptive_loss", "--ddp-backend", "legacy_ddp"),
+    "adaptive softmax": (
+        "--decoder-out-embed-dim",
+        "16",
+        "--adaptive-softmax-cutoff",
+        "6,9",
+        "--criterion",
+        "adaptive_loss",
+        "--ddp-backend",
+        "legacy_ddp",
+    ),
 }
 
 
@@ -33,7 +50,9 @@ def test_converted_model_gives_the_same_scores_and_translations(variant, train, 
         lines = [[line.split("\t") for line in r.output.splitlines() if line.startswith("H-")] for r in (theirs, ours)]
         assert len(lines[0]) >= SIZES["test"]
         assert [(head, text) for head, _, text in lines[0]] == [(head, text) for head, _, text in lines[1]]
-        assert [float(score) for _, score, _ in lines[1]] == pytest.approx([float(score) for _, score, _ in lines[0]], abs=1e-5)
+        assert [float(score) for _, score, _ in lines[1]] == pytest.approx(
+            [float(score) for _, score, _ in lines[0]], abs=1e-5
+        )
 
 
 def test_other_checkpoints_are_refused_by_name(checkpoint, tmp_path):

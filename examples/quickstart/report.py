@@ -248,7 +248,7 @@ def main() -> int:
     parser.add_argument("generated", type=Path, help="output of fairseq-generate --print-alignment soft")
     parser.add_argument("text", type=Path, help="folder that make_data.py wrote")
     parser.add_argument("picture", type=Path, help="PNG file to write")
-    parser.add_argument("--show", type=int, default=4, help="translations to show (default: %(default)s)")
+    parser.add_argument("--show", type=int, default=5, help="translations to show (default: %(default)s)")
     parser.add_argument(
         "--sentence", type=int, help="number of the test sentence to draw (default: a good one)"
     )

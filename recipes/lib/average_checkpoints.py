@@ -21,7 +21,7 @@ LOWER_IS_BETTER = ("loss", "nll_loss", "ppl")
 
 
 def allow_fairseq_types(user_dir: str) -> None:
-    """Import the plugin, whose compat.py names the types that a checkpoint may hold, and no others."""
+    """Import the plugin, whose compat names the types that a checkpoint may hold, and no others."""
     folder = Path(user_dir).resolve()
     if not (folder / "__init__.py").is_file():
         raise RecipeError(f"--user-dir {user_dir}: no Python package there")
@@ -111,23 +111,15 @@ def average(paths: list[Path]) -> dict:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--last", type=int, metavar="N")
     kind.add_argument("--best", type=int, metavar="N")
-    parser.add_argument(
-        "--user-dir", required=True, help="folder of the plugin; none for models of fairseq alone"
-    )
+    parser.add_argument("--user-dir", required=True, help="folder of the plugin; none for models of fairseq alone")
     parser.add_argument("--output", required=True)
-    parser.add_argument(
-        "paths", nargs="+", type=Path, help="checkpoints, or with --last or --best one folder"
-    )
+    parser.add_argument("paths", nargs="+", type=Path, help="checkpoints, or with --last or --best one folder")
     args = parser.parse_args()
-    if (args.last is not None or args.best is not None) and (
-        len(args.paths) != 1 or not args.paths[0].is_dir()
-    ):
+    if (args.last is not None or args.best is not None) and (len(args.paths) != 1 or not args.paths[0].is_dir()):
         raise RecipeError(f"--last and --best take one folder, not {' '.join(map(str, args.paths))}")
     if args.user_dir != "none":
         allow_fairseq_types(args.user_dir)

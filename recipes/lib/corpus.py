@@ -58,9 +58,7 @@ def extract(folder: Path, target: Path, parts: list[str]) -> None:
                     if not members:
                         break
         except (tarfile.TarError, EOFError, zlib.error) as error:
-            raise RecipeError(
-                f"{folder / archive} is damaged ({error}): remove it and fetch it again"
-            ) from error
+            raise RecipeError(f"{folder / archive} is damaged ({error}): remove it and fetch it again") from error
         if members:
             raise RecipeError(f"{folder / archive} has no member {', '.join(sorted(members))}")
 
@@ -141,15 +139,11 @@ def write(pair: tuple[str, str], outs: list) -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     unpacking = commands.add_parser("unpack")
     unpacking.add_argument("--to", dest="target", type=Path, required=True)
-    unpacking.add_argument(
-        "--drop", action="append", default=[], help="leave out lines of train.tags with this text"
-    )
+    unpacking.add_argument("--drop", action="append", default=[], help="leave out lines of train.tags with this text")
     unpacking.add_argument("jobs", nargs="+", metavar="NAME=INPUT")
     checking = commands.add_parser("check")
     checking.add_argument("splits", nargs="+", metavar="SPLIT[:LINES]")

@@ -34,9 +34,7 @@ def read_sums(path: str | None) -> dict[str, str]:
                 continue
             match = re.fullmatch(r"([0-9a-f]{64}|[0-9a-f]{32})  ?\*?(.+)", line)
             if not match:
-                raise RecipeError(
-                    f"{path}, line {number}: not a line as sha256sum or md5sum writes it: {line!r}"
-                )
+                raise RecipeError(f"{path}, line {number}: not a line as sha256sum or md5sum writes it: {line!r}")
             sums[match[2]] = match[1]
     return sums
 
@@ -139,9 +137,7 @@ def bring(url: str, args: argparse.Namespace, sums: dict[str, str]) -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dest", required=True, help="folder to fill")
     parser.add_argument("--from", dest="local", help="folder that holds local copies")
     parser.add_argument("--mirror", help="fetch every file from this base URL instead")

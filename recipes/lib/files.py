@@ -132,14 +132,10 @@ def workers_for(path: str | Path, workers: int) -> int:
     return workers if os.path.getsize(path) >= SMALL else 1
 
 
-def rewrite(
-    source: Path, target: Path, workers: int, work: Callable, setup: Callable, setup_args: tuple
-) -> None:
+def rewrite(source: Path, target: Path, workers: int, work: Callable, setup: Callable, setup_args: tuple) -> None:
     """Write to ``target`` what ``work`` (list of lines -> list of lines) makes of ``source``."""
     with atomic(target) as (out,):
-        for lines in spread(
-            work, chunks(read_lines(source)), workers_for(source, workers), setup, setup_args
-        ):
+        for lines in spread(work, chunks(read_lines(source)), workers_for(source, workers), setup, setup_args):
             out.writelines(line + "\n" for line in lines)
 
 

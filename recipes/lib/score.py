@@ -30,9 +30,7 @@ def hypotheses(path: str) -> list[str]:
             if number not in best or score > best[number][0]:
                 best[number] = score, words
     if not best:
-        raise RecipeError(
-            f"{path} holds no hypotheses: fairseq-generate did not finish; remove it and generate again"
-        )
+        raise RecipeError(f"{path} holds no hypotheses: fairseq-generate did not finish; remove it and generate again")
     if sorted(best) != list(range(len(best))):
         raise RecipeError(
             f"{path} has hypotheses for {len(best)} sentences numbered up to {max(best)}: some are missing"
@@ -100,16 +98,12 @@ def training(run: Path | None) -> dict:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lang", required=True, help="target language")
     parser.add_argument("--lowercase", action="store_true")
     parser.add_argument("--raw-tokenized", action="store_true", help="the corpus comes tokenized")
     parser.add_argument("--command", required=True, help="kept with the results")
-    parser.add_argument(
-        "--run", type=Path, help="folder of the training run: its settings and command are kept too"
-    )
+    parser.add_argument("--run", type=Path, help="folder of the training run: its settings and command are kept too")
     parser.add_argument("--output", required=True)
     parser.add_argument(
         "--test", nargs=4, action="append", required=True, metavar=("NAME", "GENERATED", "TOKENIZED", "RAW")
@@ -117,9 +111,7 @@ def main() -> None:
     args = parser.parse_args()
     tests = {name: score(*paths, args.lang, args.lowercase, args.raw_tokenized) for name, *paths in args.test}
     report = {"command": args.command, "training": training(args.run), "tests": tests}
-    Path(f"{args.output}.tmp").write_text(
-        json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    Path(f"{args.output}.tmp").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(f"{args.output}.tmp", args.output)
     print(table(tests, args.lowercase))
     print(f"command: {args.command}")

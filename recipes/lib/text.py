@@ -63,9 +63,7 @@ def detokenize(lines: list[str], lang: str) -> list[str]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lang", required=True, help="two-letter language of the text")
     parser.add_argument("--steps", required=True, help="comma-separated: " + ", ".join(STEPS))
     add_file_arguments(parser)

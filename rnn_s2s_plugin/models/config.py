@@ -36,6 +36,8 @@ def option(default: Any, text: str) -> Any:
 class Seq2SeqConfig(FairseqDataclass):
     """The options of ``fairseq-train --arch rnn_…``."""
 
+    has_source = True  # not an option (it has no annotation): a language model's is False
+
     # Recurrences
     cell: CellName = option("lstm", "recurrence of encoder and decoder; mingru and minlstm are linear and parallel")
     encoder_cell: Optional[CellName] = option(None, "recurrence of the encoder (default: --cell)")
@@ -195,7 +197,11 @@ def _combinations(cfg: Seq2SeqConfig) -> Tuple[Tuple[bool, str], ...]:
         ),
         (
             attends and (meet % cfg.attention_heads != 0 or source % cfg.attention_heads != 0),
-            f"--attention-heads {cfg.attention_heads} must divide the attention's {meet} dims and the encoder's {source}",
+            f"--attention-heads {cfg.attention_heads} must divide the attention's {meet} dims and the source's {source}",
+        ),
+        (
+            cfg.has_source and not attends and cfg.bridge == "zero",
+            "--bridge zero needs --attention: without either the decoder would know nothing of the source",
         ),
         (not attends and cfg.attention_heads > 1, "--attention-heads needs --attention"),
         (not attends and cfg.attention_query == "first", "--attention-query first needs --attention"),

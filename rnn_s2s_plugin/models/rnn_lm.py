@@ -1,7 +1,7 @@
 """``--arch rnn_lm``: a language model, the decoder without a source (Mikolov et al. 2010).
 
-    h_t = RNN(h_{t-1}, y_{t-1})
-    y_t = softmax(W_y h_t + b_y)
+h_t = RNN(h_{t-1}, y_{t-1})
+y_t = softmax(W_y h_t + b_y)
 """
 
 from typing import Any
@@ -23,6 +23,7 @@ RNNLanguageModelConfig = with_only("RNNLanguageModelConfig", "Options of rnn_lm.
 WithoutSource = with_defaults(
     "WithoutSource", "No source.", attention="none", bridge="zero", encoder_direction="unidirectional"
 )
+WithoutSource.has_source = False
 
 
 @register_model("rnn_lm", dataclass=RNNLanguageModelConfig)

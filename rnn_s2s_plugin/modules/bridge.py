@@ -83,7 +83,9 @@ class Bridge(nn.Module):
             return None
         vectors = iter([transform(summary[source]) for transform, source in zip(self.maps, self.sources)])
         return tuple(
-            tuple(next(vectors) if len(shape) == 1 else summary[0].new_zeros(len(summary[0]), *shape) for shape in shapes)
+            tuple(
+                next(vectors) if len(shape) == 1 else summary[0].new_zeros(len(summary[0]), *shape) for shape in shapes
+            )
             for shapes in self.shapes
         )
 

@@ -6,9 +6,9 @@ With logits z = W x + b, p = softmax(z), V words, target y and smoothing ε spre
     loss = (1 - ε - ε') (-log p_y) + ε' Σ_v (-log p_v)        ε' = ε / (V - 1)
     d loss / d z = p - (1 - ε - ε') onehot(y) - ε'
 
-The last line needs nothing but p, so a slice of positions at a time goes through its logits, their softmax, its loss and its
-gradients while they are in cache; what is kept for backward is as large as x, W and b. Three matrix products in all,
-as many as without slices.
+The last line needs nothing but p, so a slice of positions at a time goes through its logits, their softmax, its loss
+and its gradients while they are in cache; what is kept for backward is as large as x, W and b. Three matrix products
+in all, as many as without slices.
 """
 
 from typing import NamedTuple, Tuple

@@ -5,6 +5,7 @@ rows here, padding at the right, so that nothing recurrent has to know about pad
 and back.
 """
 
+from itertools import pairwise
 from typing import Optional, Sequence, Tuple
 
 import torch
@@ -164,7 +165,7 @@ class RecurrentStack(nn.Module):
         self.residual_from = residual_from
         self.dropout = dropout
         dims = [input_dim, *(layer.hidden_dim for layer in layers)]
-        for number, (below, above) in enumerate(zip(dims, dims[1:]), start=1):
+        for number, (below, above) in enumerate(pairwise(dims), start=1):
             if self._is_residual(number) and below != above:
                 raise ValueError(f"layer {number} cannot be residual: its input has {below} dims, its output {above}")
         self.output_dim = dims[-1]

@@ -34,9 +34,7 @@ def test_equals_fairseq_with_gradients(smoothing, slice_logits, monkeypatch):
 
 def test_gradients_by_finite_differences():
     x, weight, bias, target = inputs(torch.double, positions=5)
-    assert torch.autograd.gradcheck(
-        lambda *parts: linear_cross_entropy(*parts, target, 0.1).loss, (x, weight, bias)
-    )
+    assert torch.autograd.gradcheck(lambda *parts: linear_cross_entropy(*parts, target, 0.1).loss, (x, weight, bias))
 
 
 @pytest.mark.parametrize("dtype", (torch.float32, torch.float16, torch.bfloat16))

@@ -20,10 +20,8 @@ def causal_conv(kind, p, inputs, kernel, dilation, heads=1):
             continue
         mixed = np.zeros(dim)
         for d in range(dim):
-            if kind == "depthwise":
-                taps = p["taps"][:, d]
-            else:  # lightweight, Wu et al. 2019: dims of a head share taps, which sum to one
-                taps = softmax(p["taps"][:, d // (dim // heads)])
+            # lightweight, Wu et al. 2019: dims of a head share taps, which sum to one
+            taps = p["taps"][:, d] if kind == "depthwise" else softmax(p["taps"][:, d // (dim // heads)])
             mixed[d] = sum(tap * x[d] for tap, x in zip(taps, seen))
         outputs.append(p["proj.weight"] @ mixed + p["proj.bias"])
     return outputs
