@@ -44,7 +44,7 @@ def document() -> str:
     lines = [
         "# Options",
         "",
-        "Written by `python docs/make_options.py` from `rnn_s2s_plugin/models/config.py`. The command line stands above",
+        "Written by `python docs/make_options.py` from `rnn_s2s_plugin/models/config.py`. The command line stands over",
         "the preset, and the preset above the architecture's default. An empty default is derived, as the text says;",
         "– is an option that the architecture does not have.",
         "",

@@ -197,7 +197,7 @@ def _combinations(cfg: Seq2SeqConfig) -> Tuple[Tuple[bool, str], ...]:
         ),
         (
             attends and (meet % cfg.attention_heads != 0 or source % cfg.attention_heads != 0),
-            f"--attention-heads {cfg.attention_heads} must divide the attention's {meet} dims and the source's {source}",
+            f"--attention-heads {cfg.attention_heads} must divide the attention's {meet} and the source's {source}",
         ),
         (
             cfg.has_source and not attends and cfg.bridge == "zero",

@@ -137,4 +137,5 @@ def encoder_stack(cfg: Seq2SeqConfig, dropout: nn.Module) -> RecurrentStack:
     layers = [layer(cfg.encoder_embed_dim)]
     while len(layers) < cfg.encoder_layers:
         layers.append(layer(layers[-1].hidden_dim))
-    return RecurrentStack(layers, cfg.encoder_embed_dim, cfg.residual_from, cfg.layer_norm, dropout)
+    outputs_used = cfg.attention != "none" or cfg.bridge != "last"
+    return RecurrentStack(layers, cfg.encoder_embed_dim, cfg.residual_from, cfg.layer_norm, dropout, outputs_used)

@@ -155,10 +155,18 @@ class RecurrentStack(nn.Module):
         residual_from: the first layer (from 1) with a residual connection; 0 for none.
         layer_norm: normalise the input of every layer and the output of the last.
         dropout: applied between layers.
+        outputs_used: False where only final states are wanted of the stack; the last norm is then left out, as it
+            would get no gradient.
     """
 
     def __init__(
-        self, layers: Sequence[nn.Module], input_dim: int, residual_from: int, layer_norm: bool, dropout: nn.Module
+        self,
+        layers: Sequence[nn.Module],
+        input_dim: int,
+        residual_from: int,
+        layer_norm: bool,
+        dropout: nn.Module,
+        outputs_used: bool = True,
     ):
         super().__init__()
         self.layers = nn.ModuleList(layers)
@@ -169,14 +177,14 @@ class RecurrentStack(nn.Module):
             if self._is_residual(number) and below != above:
                 raise ValueError(f"layer {number} cannot be residual: its input has {below} dims, its output {above}")
         self.output_dim = dims[-1]
-        normed = dims if layer_norm else []
+        normed = dims[: None if outputs_used else -1] if layer_norm else []
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for dim in normed)
 
     def _is_residual(self, number: int) -> bool:
         return 0 < self.residual_from <= number
 
     def _norm(self, x: Tensor, index: int) -> Tensor:
-        return self.norms[index](x) if len(self.norms) else x
+        return self.norms[index](x) if index < len(self.norms) else x
 
     def _connect(self, x: Tensor, y: Tensor, number: int) -> Tensor:
         y = self.dropout(y) if number < len(self.layers) else y

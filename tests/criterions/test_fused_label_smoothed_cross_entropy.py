@@ -1,0 +1,98 @@
+"""The fused criterion against fairseq's, option by option, on a real model (all options of models: tests/models)."""
+
+import pytest
+import torch
+from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
+from harness.options import SMALL
+from harness.properties import criterion
+from harness.subject import TARGET, Subject
+from reference.loss import label_smoothed
+
+from rnn_s2s_plugin.criterions.fused_label_smoothed_cross_entropy import FusedLabelSmoothedCrossEntropyCriterion
+from rnn_s2s_plugin.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def subject():
+    return Subject("rnn_attn", SMALL)
+
+
+def step(kind, subject, **kwargs):
+    subject.model.zero_grad(set_to_none=True)
+    loss, size, logged = criterion(kind, **kwargs)(subject.model, subject.sample)
+    loss.backward()
+    return loss, size, logged, [parameter.grad for parameter in subject.model.parameters()]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("sentence_avg", [False, True])
+@pytest.mark.parametrize("report_accuracy", [False, True])
+@pytest.mark.parametrize("prefix", [0, 1, 3])
+def test_equals_fairseq(subject, smoothing, sentence_avg, report_accuracy, prefix):
+    kwargs = {
+        "label_smoothing": smoothing,
+        "sentence_avg": sentence_avg,
+        "report_accuracy": report_accuracy,
+        "ignore_prefix_size": prefix,
+    }
+    loss, size, logged, gradients = step(FusedLabelSmoothedCrossEntropyCriterion, subject, **kwargs)
+    expected, their_size, their_log, their_gradients = step(LabelSmoothedCrossEntropyCriterion, subject, **kwargs)
+    torch.testing.assert_close(loss, expected.double(), rtol=1e-6, atol=0)
+    assert size == their_size
+    assert set(logged) == set(their_log)
+    for name, value in their_log.items():
+        assert float(logged[name]) == pytest.approx(float(value), rel=1e-6), name
+    for ours, theirs in zip(gradients, their_gradients):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_equals_the_definition(subject):
+    loss, *_ = step(FusedLabelSmoothedCrossEntropyCriterion, subject, label_smoothing=0.2)
+    total = 0.0
+    for row, target in zip(subject.outputs[0], subject.targets):
+        for log_p, word in zip(row, target):
+            total += label_smoothed(log_p.numpy(), int(word), 0.2)
+    assert float(loss.detach()) == pytest.approx(total, rel=1e-12)
+
+
+def test_statistics_add_up(subject):
+    """What fairseq's trainer makes of the logged numbers of several batches."""
+    logged = [step(kind, subject)[2] for kind in (FusedLabelSmoothedCrossEntropyCriterion,) * 2]
+    for name in ("loss", "nll_loss", "ntokens", "sample_size", "n_correct", "total"):
+        assert float(logged[0][name]) == float(logged[1][name])
+    assert logged[0]["total"] == sum(len(target) for target in subject.targets)
+    assert 0 <= logged[0]["n_correct"] <= logged[0]["total"]
+
+
+def test_mixed_precision(subject):
+    """--amp: matrix products in half precision, everything else in float32, as with fairseq's criterion."""
+    model = subject.copy(torch.float32).train(False)
+    losses, gradients = [], []
+    for kind in (FusedLabelSmoothedCrossEntropyCriterion, LabelSmoothedCrossEntropyCriterion):
+        model.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss, *_ = criterion(kind)(model, subject.sample)
+        loss.backward()
+        losses.append(float(loss.detach()))
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
+    assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.999
+
+
+def test_without_gradients(subject):
+    with torch.no_grad():
+        loss, *_ = criterion(FusedLabelSmoothedCrossEntropyCriterion)(subject.model, subject.sample)
+    torch.testing.assert_close(loss, step(FusedLabelSmoothedCrossEntropyCriterion, subject)[0].detach())
+
+
+def test_refuses_an_adaptive_softmax():
+    adaptive = Subject("rnn_attn", {**SMALL, "adaptive_softmax_cutoff": "5"})
+    with pytest.raises(UsageError, match="fused_label_smoothed_cross_entropy .* adaptive_loss"):
+        criterion(FusedLabelSmoothedCrossEntropyCriterion)(adaptive.model, adaptive.sample)
+
+
+def test_refuses_a_model_of_another_kind(subject):
+    other = torch.nn.Module()
+    other.decoder = torch.nn.Module()
+    with pytest.raises(UsageError, match="rnn_ architectures"):
+        criterion(FusedLabelSmoothedCrossEntropyCriterion)(other, {**subject.sample, "pad": TARGET.pad()})
