@@ -24,6 +24,7 @@ class Property(NamedTuple):
     the property has no meaning there, if it has none."""
 
     check: Callable[[Subject], None]
+    column: str
     title: str
     unfit: Callable[[str, Dict[str, Any]], Optional[str]]
 
@@ -40,11 +41,11 @@ def without_attention(arch: str, overrides: Dict[str, Any]) -> Optional[str]:
     return "there is no attention" if attention == "none" else None
 
 
-def holds(title: str, unfit: Callable = always) -> Callable:
+def holds(column: str, title: str, unfit: Callable = always) -> Callable:
     """Registers a property."""
 
     def register(check: Callable) -> Callable:
-        PROPERTIES[check.__name__] = Property(check, title, unfit)
+        PROPERTIES[check.__name__] = Property(check, column, title, unfit)
         return check
 
     return register
@@ -106,12 +107,12 @@ def steps_equal_whole(s: Subject, model, tolerance: float) -> None:
     compare(list(range(len(owner))))
 
 
-@holds("1. teacher-forced = step by step under beam reordering, float64 1e-9")
+@holds("1", "teacher-forced = step by step, with beams that move and sentences that leave; float64, 1e-9")
 def steps_float64(s: Subject) -> None:
     steps_equal_whole(s, s.model, 1e-9)
 
 
-@holds("1. the same in float32, 1e-4")
+@holds("1 f32", "the same in float32, 1e-4")
 def steps_float32(s: Subject) -> None:
     steps_equal_whole(s, s.copy(torch.float32), 1e-4)
 
@@ -119,7 +120,7 @@ def steps_float32(s: Subject) -> None:
 # --- 2 -------------------------------------------------------------------------------------------------------
 
 
-@holds("2. independent of padding, its side and width, and of the other sentences")
+@holds("2", "independent of padding, of its side and width, and of the rest of the batch; 1e-9")
 @torch.no_grad()
 def padding(s: Subject) -> None:
     def check(rows: List[int], source, previous) -> None:
@@ -155,7 +156,7 @@ def padding(s: Subject) -> None:
 # --- 3 -------------------------------------------------------------------------------------------------------
 
 
-@holds("3. output at t depends on target words up to t, and on no later one")
+@holds("3", "the output at t changes with the target word before it, and with no later one")
 @torch.no_grad()
 def causality(s: Subject) -> None:
     source, previous = s.batch
@@ -176,7 +177,7 @@ def causality(s: Subject) -> None:
 # --- 4 -------------------------------------------------------------------------------------------------------
 
 
-@holds("4. equal to the naive reference, written from the equations, step by step, 1e-9")
+@holds("4", "equal to the naive reference of the whole model (`tests/reference`), step by step; float64, 1e-9")
 def equations(s: Subject) -> None:
     log_p, weights = s.outputs
     for row, previous in enumerate(s.previous):
@@ -190,7 +191,7 @@ def equations(s: Subject) -> None:
 # --- 5 -------------------------------------------------------------------------------------------------------
 
 
-@holds("5. the gradient reaches every parameter that is trained")
+@holds("5 all", "the gradient reaches every parameter that is trained, and no frozen one")
 def gradient_reaches(s: Subject) -> None:
     single_tap = s.cfg.context_conv == "lightweight" and s.cfg.context_conv_kernel == 1
     for name, parameter in s.model.named_parameters():
@@ -201,7 +202,7 @@ def gradient_reaches(s: Subject) -> None:
             assert gradient is not None and gradient.abs().max() > 0, name
 
 
-@holds("5. the gradient is the slope of the loss, by central differences")
+@holds("5 slope", "the gradient is the slope of the loss, by central differences along a random direction")
 @torch.no_grad()
 def gradient_is_slope(s: Subject) -> None:
     """Along a random direction in the space of all parameters."""
@@ -226,7 +227,7 @@ def gradient_is_slope(s: Subject) -> None:
 # --- 6 -------------------------------------------------------------------------------------------------------
 
 
-@holds("6. α sums to one over source words, is zero on padding", without_attention)
+@holds("6", "α sums to one over source words and is exactly zero on padding", without_attention)
 def weights(s: Subject) -> None:
     source, previous = s.batch
     _, alpha = s.outputs
@@ -240,7 +241,7 @@ def weights(s: Subject) -> None:
 # --- beyond the six ------------------------------------------------------------------------------------------
 
 
-@holds("saved and loaded: the same")
+@holds("saved", "saved, and loaded into a model of another seed: exactly the same output")
 def saving(s: Subject) -> None:
     file = io.BytesIO()
     torch.save(s.model.state_dict(), file)
@@ -252,7 +253,7 @@ def saving(s: Subject) -> None:
     assert torch.equal(log_p, s.outputs[0])
 
 
-@holds("the same seed gives the same model and the same training step; another seed another")
+@holds("seed", "the same seed gives the same model and the same training outputs; another seed others")
 def seeds(s: Subject) -> None:
     def start(seed: int):
         model = s.build(seed)
@@ -278,7 +279,7 @@ def seeds(s: Subject) -> None:
     assert torch.equal(first, training(2)) == (not is_random)
 
 
-@holds("bfloat16 and float16: close to float64, gradients finite")
+@holds("half", "bfloat16 and float16 on CPU: close to float64, finite gradients")
 def half_precision(s: Subject) -> None:
     for dtype, tolerance in ((torch.bfloat16, 0.3), (torch.float16, 0.04)):
         model = s.copy(dtype)
@@ -305,7 +306,10 @@ def adaptive_loss(s: Subject) -> None:
     same(total.double().reshape(()), -log_p[target.ne(TARGET.pad())].sum(), 1e-6)
 
 
-@holds("the fused criterion = fairseq's label_smoothed_cross_entropy, statistics and gradients; or adaptive_loss")
+@holds(
+    "loss",
+    "`fused_label_smoothed_cross_entropy` = fairseq's, with statistics and gradients; or `adaptive_loss` = -log p",
+)
 def fused_criterion(s: Subject) -> None:
     ours = criterion(FusedLabelSmoothedCrossEntropyCriterion)
     if s.cfg.adaptive_softmax_cutoff is not None:

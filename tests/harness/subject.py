@@ -14,8 +14,8 @@ from torch import Tensor
 from .options import MODELS, completed
 
 # Words of the sentences, an end-of-sentence included in sources and put first in what the decoder reads.
-SOURCE_LENGTHS = (6, 2, 4)
-TARGET_LENGTHS = (5, 6, 2)
+SOURCE_LENGTHS = (6, 1, 4)
+TARGET_LENGTHS = (5, 6, 1)
 
 
 def dictionary(words: str) -> Dictionary:

@@ -1,13 +1,12 @@
 """Random combinations of all options: every property holds, or one sentence says why they do not go together."""
 
-from harness.options import MODELS, completed, fields
+from harness.options import MODELS, completed, fields, option_names
 from harness.properties import check_all
 from harness.subject import Subject
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rnn_s2s_plugin.errors import UsageError
-from rnn_s2s_plugin.models.config import Seq2SeqConfig
 from rnn_s2s_plugin.modules.attention import SCORES
 from rnn_s2s_plugin.modules.bridge import BRIDGES
 from rnn_s2s_plugin.modules.conv_attention import CONTEXT_CONVS
@@ -93,4 +92,4 @@ def test_random_combinations(drawn):
 
 
 def test_every_option_is_drawn():
-    assert set(VALUES) == set(f for f in Seq2SeqConfig.__dataclass_fields__ if not f.startswith("_"))
+    assert set(VALUES) == set(option_names())
