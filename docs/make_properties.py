@@ -6,10 +6,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from harness.options import CASES, MODELS, cells, fields, fits, models
-from harness.properties import PROPERTIES
+from harness.options import CASES, MODELS, cells, fields, fits, models  # noqa: E402
+from harness.properties import PROPERTIES  # noqa: E402
 
-from rnn_s2s_plugin.models.config import flag
+from rnn_s2s_plugin.models.config import flag  # noqa: E402
 
 OUTPUT = Path(__file__).with_name("properties.md")
 
@@ -28,12 +28,12 @@ BEYOND = """
 ## Beyond the table
 
 * Random combinations of all options (`tests/models/test_random_options.py`): every property above on each.
-* Impossible combinations and values out of range (`tests/models/test_refusals.py`): one sentence that names the option.
-* `gradcheck` of what has a gradient of its own, the scan, the additive score and the fused loss, and every layer against
-  the same reference, position by position (`tests/modules`).
+* Impossible combinations and values out of range (`tests/models/test_refusals.py`): one sentence naming the option.
+* `gradcheck` of what has a gradient of its own (the scan, the additive score, the fused loss), and every layer against the
+  same reference, position by position (`tests/modules`).
 * fairseq's beam search, ensembles and language model fusion on random models: scores = teacher-forced scores, whatever
   shares the batch (`tests/models/test_generation.py`).
-* Where each kind of dropout acts, and that variational masks stay the same along time (`tests/models/test_training.py`).
+* Where each kind of dropout acts, and that variational masks are the same along time (`tests/models/test_training.py`).
 * TorchScript and `torch.compile` are not promised and not tested.
 """
 

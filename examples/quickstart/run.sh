@@ -12,14 +12,8 @@ root=$(cd "$here/../.." && pwd)
 work=${WORK:-$here/work}
 
 bash "$root/install.sh"
-if [[ -n ${VIRTUAL_ENV-} ]]; then # the environment that install.sh has used
-    environment=$VIRTUAL_ENV
-elif [[ -n ${CONDA_PREFIX-} && ${CONDA_DEFAULT_ENV-base} != base ]]; then
-    environment=$CONDA_PREFIX
-else
-    environment=$root/.venv
-fi
-export PATH="$environment/bin:$PATH"
+export VIRTUAL_ENV="${VIRTUAL_ENV:-$root/.venv}"
+export PATH="$VIRTUAL_ENV/bin:$PATH"
 
 run() { # prints a command, then runs it
     { printf '\n$' && printf ' %q' "$@" && echo; } >&2

@@ -5,7 +5,7 @@ import functools
 from typing import get_args
 
 import pytest
-from harness.options import CASES, EFFECTS, MODELS, cells, fields, models, option_names
+from harness.options import CASES, EFFECTS, MODELS, cells, completed, fields, models, option_names
 from harness.properties import PROPERTIES, option_has_effect
 from harness.subject import Subject
 
@@ -14,7 +14,7 @@ from rnn_s2s_plugin.models.config import FIELDS
 
 def distinct_effects():
     """Cells that differ in their model, or in what that is compared with."""
-    return list({(cell.option, cell.model): cell for cell in cells()}.values())
+    return list({(cell.option, cell.model, str(completed(cell.arch, cell.instead))): cell for cell in cells()}.values())
 
 
 @functools.lru_cache(maxsize=1)
