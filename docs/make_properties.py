@@ -29,8 +29,8 @@ BEYOND = """
 
 * Random combinations of all options (`tests/models/test_random_options.py`): every property above on each.
 * Impossible combinations and values out of range (`tests/models/test_refusals.py`): one sentence naming the option.
-* `gradcheck` of what has a gradient of its own (the scan, the additive score, the fused loss), and every layer against the
-  same reference, position by position (`tests/modules`).
+* `gradcheck` of what has a gradient of its own (the scan, the additive score, the fused loss), and every layer against
+  the same reference, position by position (`tests/modules`).
 * fairseq's beam search, ensembles and language model fusion on random models: scores = teacher-forced scores, whatever
   shares the batch (`tests/models/test_generation.py`).
 * Where each kind of dropout acts, and that variational masks are the same along time (`tests/models/test_training.py`).

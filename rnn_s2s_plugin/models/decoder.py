@@ -22,7 +22,7 @@ from ..modules.attention import Attention
 from ..modules.bridge import Bridge
 from ..modules.conv_attention import ContextConv, ConvAttention
 from ..modules.output import OutputFactor, OutputProjection
-from ..modules.recurrent import RecurrentStack, SequenceDropout, State, recurrence
+from ..modules.recurrent import RecurrentStack, RepeatedRandomness, SequenceDropout, State, recurrence
 from .config import Seq2SeqConfig, encoder_output_dim
 from .encoder import UNLIMITED, EncoderOut, WordEmbedding
 
@@ -63,6 +63,7 @@ class RNNDecoder(FairseqIncrementalDecoder):
         self.queries_first = cfg.attention_query == "first"
         self.input_feeding = cfg.input_feeding
         self.locates = cfg.attention_location_filters > 0
+        self.variational = cfg.variational_dropout
         self.dropout = SequenceDropout(cfg.dropout, cfg.variational_dropout)
         self.output_dropout = SequenceDropout(cfg.output_dropout, cfg.variational_dropout)
         self.embed = WordEmbedding(
@@ -171,7 +172,7 @@ class RNNDecoder(FairseqIncrementalDecoder):
         if self.attends:
             c, weights, contexts = self._attend(h, encoder_out, state)
         if self.upper_stack is not None:
-            h, upper_states = self.upper_stack(h, state.rnn and state.rnn[below:], context=c)
+            h, upper_states = self.upper_stack(self.dropout(h), state.rnn and state.rnn[below:], context=c)
             states = states + upper_states
         features = torch.cat([h, c], dim=-1) if self.attends else h
         features = self.output_dropout(self.factor(features) if self.factor is not None else features)
@@ -190,7 +191,10 @@ class RNNDecoder(FairseqIncrementalDecoder):
     ) -> Tuple[Tensor, Optional[Tensor], DecoderState]:
         """As :meth:`unroll`, one position after the other, each fed with what the one before gave."""
         features, weights = [], []
+        randomness = RepeatedRandomness(x.device) if self.training and self.variational else None
         for x_t in x.split(1, dim=1):
+            if randomness is not None:
+                randomness.rewind()
             if self.input_feeding:
                 x_t = torch.cat([x_t, state.features], dim=-1)
             features_t, weights_t, state = self.unroll(x_t, state, encoder_out)

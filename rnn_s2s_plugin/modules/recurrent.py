@@ -146,6 +146,19 @@ class SequenceDropout(nn.Module):
         return x * F.dropout(x.new_ones(x.size(0), 1, x.size(2)), self.rate)
 
 
+class RepeatedRandomness:
+    """Gives every step of a loop the random numbers of the first, so that all have the same dropout masks."""
+
+    def __init__(self, device: torch.device):
+        on_gpu = device.type == "cuda"
+        self.generator = torch.cuda.default_generators[device.index] if on_gpu else torch.default_generator
+        self.state = self.generator.get_state()
+
+    def rewind(self) -> None:
+        """To be called at the beginning of every step."""
+        self.generator.set_state(self.state)
+
+
 class RecurrentStack(nn.Module):
     """Layers on top of each other:  x ← [x +] dropout(layer(norm(x))),  and a norm at the end if there are norms.
 
