@@ -140,9 +140,7 @@ def test_links_are_in_range_and_cover_content_words(sentences):
 
 
 def test_number_words_are_linked_to_each_other(sentences):
-    german = {
-        numbers.german_cardinal(n)[0]: numbers.english_cardinal(n)[-1] for n in range(21, 100) if n % 10
-    }
+    german = {numbers.german_cardinal(n)[0]: numbers.english_cardinal(n)[-1] for n in range(21, 100) if n % 10}
     found = 0
     for sentence in sentences:
         for i, token in enumerate(sentence.de):
@@ -290,9 +288,7 @@ def test_training_lacks_what_is_held_out(data):
     english = [numbers.english_cardinal(number)[0] for number in make_data.HELD_OUT_NUMBERS]
     for sentence in sets["train"]:
         assert not any(word in token.lower() for token in sentence.de for word in german), sentence.de
-        assert not any(token.lower().startswith(word) for token in sentence.en for word in english), (
-            sentence.en
-        )
+        assert not any(token.lower().startswith(word) for token in sentence.en for word in english), sentence.en
 
 
 def test_parts_of_held_out_numbers_are_trained(data):
@@ -357,9 +353,7 @@ def test_report(generated):
 
 def test_alignment_error_rate():
     gold = report.Gold("", "", "new", {(0, 0), (1, 1)}, {(0, 0), (1, 1), (2, 1)})
-    assert report.alignment_error_rate([({(0, 0), (2, 1), (3, 2)}, gold)]) == pytest.approx(
-        1 - (1 + 2) / (3 + 2)
-    )
+    assert report.alignment_error_rate([({(0, 0), (2, 1), (3, 2)}, gold)]) == pytest.approx(1 - (1 + 2) / (3 + 2))
 
 
 def test_heatmap(generated):

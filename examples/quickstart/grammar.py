@@ -158,9 +158,7 @@ def word(german: str, english: str) -> Phrase:
 
 def join(*phrases: Phrase) -> Phrase:
     """Phrases in the same order in both languages."""
-    return Phrase(
-        [de for phrase in phrases for de in phrase.de], [en for phrase in phrases for en in phrase.en]
-    )
+    return Phrase([de for phrase in phrases for de in phrase.de], [en for phrase in phrases for en in phrase.en])
 
 
 def swap(*phrases: Phrase) -> Phrase:
@@ -296,9 +294,7 @@ class Grammar:
             return self.choose(self.price_tag, self.description)(position, opened)
         return self.action(position, tense or self.choose(*TENSES), opening=opening)
 
-    def action(
-        self, position: str, tense: str, subject=None, time: bool = True, opening: str | None = None
-    ) -> Phrase:
+    def action(self, position: str, tense: str, subject=None, time: bool = True, opening: str | None = None) -> Phrase:
         """Somebody does something: the rule behind most clauses.
 
         `opening` is what stands before a finite verb in second position: "subject", "time", "object", or
@@ -333,11 +329,7 @@ class Grammar:
         subject, person = self.named_subject(noun)
         adjective = self.choose(*[a for a in lexicon.ADJECTIVES[noun.kind] if a not in lexicon.COLOURS])
         finite, negator = De(SEIN[person]), De("nicht") if position != FIRST and self.chance(0.2) else None
-        degree = (
-            word(*self.choose(("sehr", "very"), ("zu", "too")))
-            if not negator and self.chance(0.5)
-            else NOTHING
-        )
+        degree = word(*self.choose(("sehr", "very"), ("zu", "too"))) if not negator and self.chance(0.5) else NOTHING
         state = join(degree, word(adjective.de, adjective.en))
         middle = ([negator] if negator else []) + state.de
         predicate = Predicate(None, negator, middle=middle, object=state.en)
@@ -348,9 +340,7 @@ class Grammar:
 
     def predicate(self, subject: tuple[Phrase, int], negated: bool) -> Predicate:
         """A verb with its objects, its place and its price."""
-        rule = self.choose(
-            *[self.transitive] * 4, self.ditransitive, self.ditransitive, self.intransitive, self.motion
-        )
+        rule = self.choose(*[self.transitive] * 4, self.ditransitive, self.ditransitive, self.intransitive, self.motion)
         return rule(subject, negated)
 
     def transitive(self, subject: tuple[Phrase, int], negated: bool) -> Predicate:
@@ -439,9 +429,7 @@ class Grammar:
         """A noun phrase in the nominative."""
         plural = self.chance(0.2)
         determiner = self.whose(noun)
-        return self.noun_phrase(
-            noun, NOMINATIVE, determiner, plural, self.adjective(noun)
-        ), WIR if plural else ER
+        return self.noun_phrase(noun, NOMINATIVE, determiner, plural, self.adjective(noun)), WIR if plural else ER
 
     def goods_subject(self) -> tuple[Phrase, int]:
         """A thing with a price."""
@@ -497,15 +485,11 @@ class Grammar:
         if name == "the":
             return word(form(lexicon.DEFINITE, gender, case), "the"), lexicon.WEAK
         if name == "this":
-            return word(
-                "dies" + form(lexicon.THIS, gender, case), "these" if gender == "p" else "this"
-            ), lexicon.WEAK
+            return word("dies" + form(lexicon.THIS, gender, case), "these" if gender == "p" else "this"), lexicon.WEAK
         if name == "a" and gender == "p":
             return NOTHING, lexicon.STRONG
         if name == "no":
-            return word(
-                "kein" + form(lexicon.EIN, gender, case), "any" if gender == "p" else "a"
-            ), lexicon.MIXED
+            return word("kein" + form(lexicon.EIN, gender, case), "any" if gender == "p" else "a"), lexicon.MIXED
         stem = {"a": "ein", "my": "mein", "your": "dein", "our": "unser"}[name]
         return word(stem + form(lexicon.EIN, gender, case), name), lexicon.MIXED
 
@@ -575,9 +559,7 @@ class Grammar:
         article = form(lexicon.DEFINITE, place.gender, DATIVE)
         contracted = CONTRACTIONS.get(f"{preposition} {article}")
         start = (
-            word(contracted, english + " the")
-            if contracted
-            else join(word(preposition, english), word(article, "the"))
+            word(contracted, english + " the") if contracted else join(word(preposition, english), word(article, "the"))
         )
         quality = NOTHING
         if self.chance(0.15):
@@ -608,9 +590,7 @@ class Grammar:
         if self.chance(0.5):
             german, name = self.choose(*lexicon.WEEKDAYS.items())
             return join(word(stem + "en", english), word(german, name))
-        ending, german, name = self.choose(
-            ("en", "Monat", "month"), ("e", "Woche", "week"), ("es", "Jahr", "year")
-        )
+        ending, german, name = self.choose(("en", "Monat", "month"), ("e", "Woche", "week"), ("es", "Jahr", "year"))
         return join(word(stem + ending, english), word(german, name))
 
     def past_time(self) -> Phrase:
@@ -676,9 +656,7 @@ class Grammar:
         if kind == "full":
             return join(at, word(numbers.GERMAN_SMALL[hour], name), word("Uhr", "o'clock"))
         if kind == "half":
-            return join(
-                at, word("halb", "half past"), word(german, numbers.ENGLISH_SMALL[(hour - 2) % 12 + 1])
-            )
+            return join(at, word("halb", "half past"), word(german, numbers.ENGLISH_SMALL[(hour - 2) % 12 + 1]))
         side = word(*self.choose(("nach", "past"), ("vor", "to")))
         minutes = self.choose(("fünf", "five"), ("zehn", "ten"), ("zwanzig", "twenty"))
         part = word("Viertel", "a quarter") if kind == "quarter" else word(*minutes)
@@ -726,9 +704,7 @@ def _present(verb: Verb, tense: str, person: int, position: str, needs_do: bool)
         auxiliary, text = [En(DO[person], possible=[finite])], verb.base
     else:
         auxiliary, text = [], verb.third if person == ER else verb.base
-    particle = [
-        En(part, *(tail or [finite]), possible=[finite] if tail else []) for part in verb.particle.split()
-    ]
+    particle = [En(part, *(tail or [finite]), possible=[finite] if tail else []) for part in verb.particle.split()]
     return VerbGroup(finite, tail, auxiliary, [En(text, *sure, possible=possible)], particle)
 
 
@@ -776,9 +752,7 @@ def assemble(
     return Phrase(de, time.en + en if position == SECOND and opening == "time" else en + time.en)
 
 
-def german_opening(
-    position: str, opening: str, subject: Phrase, predicate: Predicate, time: Phrase
-) -> list[De]:
+def german_opening(position: str, opening: str, subject: Phrase, predicate: Predicate, time: Phrase) -> list[De]:
     """The words before a finite verb in second position."""
     if position != SECOND:
         return []

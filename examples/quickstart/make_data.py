@@ -94,9 +94,7 @@ def write(folder: Path, sizes: dict[str, int], seed: int) -> None:
     """Writes all files into `folder`, which appears only when it is complete."""
     sets, kinds, held_out = draw(sizes, seed)
     files = {
-        f"{name}.{side}": [" ".join(getattr(s, side)) for s in sets[name]]
-        for name in sets
-        for side in ("de", "en")
+        f"{name}.{side}": [" ".join(getattr(s, side)) for s in sets[name]] for name in sets for side in ("de", "en")
     }
     files["test.align"] = [links(sentence) for sentence in sets["test"]]
     files["test.kind"] = kinds
@@ -116,9 +114,7 @@ def main() -> int:
     parser.add_argument("--train", type=int, default=100000, help="training sentences (default: %(default)s)")
     parser.add_argument("--valid", type=int, default=500, help="validation sentences (default: %(default)s)")
     parser.add_argument("--test", type=int, default=1000, help="test sentences (default: %(default)s)")
-    parser.add_argument(
-        "--seed", type=int, default=1, help="same seed, same sentences (default: %(default)s)"
-    )
+    parser.add_argument("--seed", type=int, default=1, help="same seed, same sentences (default: %(default)s)")
     options = parser.parse_args()
     if options.folder.exists():
         parser.error(f"{options.folder} exists already: remove it, or name another folder")

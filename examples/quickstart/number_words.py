@@ -57,11 +57,7 @@ def english_cardinal(number: int) -> list[str]:
     words = [ENGLISH_SMALL[hundreds], "hundred"] if hundreds else []
     if rest:
         ten, unit = divmod(rest, 10)
-        small = (
-            ENGLISH_SMALL[rest]
-            if rest < 20
-            else ENGLISH_TENS[ten] + ("-" + ENGLISH_SMALL[unit] if unit else "")
-        )
+        small = ENGLISH_SMALL[rest] if rest < 20 else ENGLISH_TENS[ten] + ("-" + ENGLISH_SMALL[unit] if unit else "")
         words += (["and"] if hundreds else []) + [small]
     return words
 

@@ -57,13 +57,9 @@ def read_translations(path: Path) -> dict[int, Translation]:
     if not parts["H"]:
         raise SystemExit(f"report.py: no translations in {path}: it should be the output of fairseq-generate")
     if parts["A"].keys() != parts["H"].keys():
-        raise SystemExit(
-            f"report.py: no attention in {path}: run fairseq-generate with --print-alignment soft"
-        )
+        raise SystemExit(f"report.py: no attention in {path}: run fairseq-generate with --print-alignment soft")
     return {
-        number: Translation(
-            parts["S"][number].split(), hypothesis.split(), read_attention(parts["A"][number])
-        )
+        number: Translation(parts["S"][number].split(), hypothesis.split(), read_attention(parts["A"][number]))
         for number, hypothesis in parts["H"].items()
     }
 
@@ -141,9 +137,7 @@ def show(translation: Translation, gold: Gold) -> str:
     ]
     if " ".join(english) != gold.target:
         lines.append(f"  expected    {detokenize(gold.target)}")
-    links = [
-        f"{word} < {'+'.join(sources[j])}" for j, word in enumerate(english) if any(map(str.isalnum, word))
-    ]
+    links = [f"{word} < {'+'.join(sources[j])}" for j, word in enumerate(english) if any(map(str.isalnum, word))]
     return "\n".join([*lines, *wrap("  alignment   ", links)])
 
 
@@ -185,9 +179,7 @@ def heatmap(translation: Translation, path: Path) -> None:
     rows, columns = weights.shape
     figure, axes = plt.subplots(figsize=(1.6 + 0.46 * columns, 1.3 + 0.36 * rows), layout="constrained")
     picture = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(
-        range(columns), labels(translation.source), rotation=45, ha="left", rotation_mode="anchor"
-    )
+    axes.set_xticks(range(columns), labels(translation.source), rotation=45, ha="left", rotation_mode="anchor")
     axes.set_yticks(range(rows), labels(translation.hypothesis))
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=11)
@@ -209,9 +201,7 @@ def heatmap(translation: Translation, path: Path) -> None:
 def labels(pieces: list[str]) -> list[str]:
     """Pieces for people: a dot before each piece that goes on with a word."""
     inside = [False, *(piece.endswith(CONTINUES) for piece in pieces[:-1])]
-    return [
-        "·" * within + piece.removesuffix(CONTINUES) for within, piece in zip(inside, pieces, strict=True)
-    ]
+    return ["·" * within + piece.removesuffix(CONTINUES) for within, piece in zip(inside, pieces, strict=True)]
 
 
 def summary(translations: dict[int, Translation], gold: list[Gold]) -> list[str]:
@@ -224,21 +214,13 @@ def summary(translations: dict[int, Translation], gold: list[Gold]) -> list[str]
     hits = Counter(line.kind for line, correct in zip(gold, right, strict=True) if correct)
     bleu = sacrebleu.BLEU()
     score = bleu.corpus_score(list(map(detokenize, text)), [[detokenize(line.target) for line in gold]])
-    links = [
-        (alignment(word_attention(translations[n])[2]), gold[n]) for n, correct in enumerate(right) if correct
-    ]
+    links = [(alignment(word_attention(translations[n])[2]), gold[n]) for n, correct in enumerate(right) if correct]
     lines = [f"BLEU                  {score.score:6.2f}   (sacreBLEU {bleu.get_signature()})"]
-    lines.append(
-        f"exact match           {100 * sum(right) / len(gold):6.1f} %  of {len(gold)} test sentences"
-    )
+    lines.append(f"exact match           {100 * sum(right) / len(gold):6.1f} %  of {len(gold)} test sentences")
     for kind, total in totals.items():
-        lines.append(
-            f"                      {100 * hits[kind] / total:6.1f} %  of {total}: {KIND_NAMES[kind]}"
-        )
+        lines.append(f"                      {100 * hits[kind] / total:6.1f} %  of {total}: {KIND_NAMES[kind]}")
     rate = 100 * alignment_error_rate(links)
-    lines.append(
-        f"alignment error rate  {rate:6.1f} %  of the attention, against the grammar's own alignment"
-    )
+    lines.append(f"alignment error rate  {rate:6.1f} %  of the attention, against the grammar's own alignment")
     return lines
 
 
@@ -249,16 +231,12 @@ def main() -> int:
     parser.add_argument("text", type=Path, help="folder that make_data.py wrote")
     parser.add_argument("picture", type=Path, help="PNG file to write")
     parser.add_argument("--show", type=int, default=5, help="translations to show (default: %(default)s)")
-    parser.add_argument(
-        "--sentence", type=int, help="number of the test sentence to draw (default: a good one)"
-    )
+    parser.add_argument("--sentence", type=int, help="number of the test sentence to draw (default: a good one)")
     options = parser.parse_args()
     translations, gold = read_translations(options.generated), read_gold(options.text)
     missing = set(range(len(gold))) - translations.keys()
     if missing:
-        parser.error(
-            f"{options.generated} lacks {len(missing)} of the {len(gold)} sentences of {options.text}/test.de"
-        )
+        parser.error(f"{options.generated} lacks {len(missing)} of the {len(gold)} sentences of {options.text}/test.de")
     drawn = best_for_picture(translations, gold) if options.sentence is None else options.sentence
     if drawn not in translations:
         parser.error(f"--sentence must be 0 to {len(gold) - 1}, not {drawn}")

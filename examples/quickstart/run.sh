@@ -14,6 +14,9 @@ work=${WORK:-$here/work}
 bash "$root/install.sh"
 export VIRTUAL_ENV="${VIRTUAL_ENV:-$root/.venv}"
 export PATH="$VIRTUAL_ENV/bin:$PATH"
+# The model is small: a second thread gains little, and on a busy machine the two waste most of their time waiting for
+# each other (seen: eight times the processor time).
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
 run() { # prints a command, then runs it
     { printf '\n$' && printf ' %q' "$@" && echo; } >&2

@@ -67,7 +67,11 @@ class Seq2SeqConfig(FairseqDataclass):
     )
 
     # Attention
-    attention: AttentionName = option("none", "score function of the attention over all source positions")
+    attention: AttentionName = option(
+        "none",
+        "score function of the attention over all source positions; dot and general have no scale and start too sharp "
+        "on normalised states: with --layer-norm prefer scaled_dot or concat",
+    )
     attention_dim: Optional[int] = option(None, "scaled_dot, concat: dims of queries and keys (default: decoder's)")
     attention_heads: int = option(1, "attention heads")
     attention_query: QueryLayer = option(
