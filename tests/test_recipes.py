@@ -108,9 +108,7 @@ class Bitext:
 def iwslt14() -> dict:
     train, tests = Bitext(100, dirty=True), {}
     members = {f"de-en/train.tags.de-en.{lang}": train.tags(side) for side, lang in enumerate(("de", "en"))}
-    for number, name in enumerate(
-        ("TED.dev2010", "TEDX.dev2012", "TED.tst2010", "TED.tst2011", "TED.tst2012")
-    ):
+    for number, name in enumerate(("TED.dev2010", "TEDX.dev2012", "TED.tst2010", "TED.tst2011", "TED.tst2012")):
         tests[name] = Bitext(number + 2, seed=number)
         for side, lang in enumerate(("de", "en")):
             members[f"de-en/IWSLT14.{name}.de-en.{lang}.xml"] = tests[name].segments(side)
@@ -124,9 +122,7 @@ def iwslt14() -> dict:
 def iwslt15() -> dict:
     texts = {"train": Bitext(100, dirty=True), "tst2012": Bitext(5), "tst2013": Bitext(4)}
     files = {
-        f"{name}.{lang}": text.plain(side)
-        for name, text in texts.items()
-        for side, lang in enumerate(("en", "vi"))
+        f"{name}.{lang}": text.plain(side) for name, text in texts.items() for side, lang in enumerate(("en", "vi"))
     }
     # No ratio here: the lopsided pair stays; the over-long one goes.
     return {"files": files, "pairs": {"train": texts["train"].kept + 1, "valid": 5, "tst2013": 4}}
@@ -161,8 +157,7 @@ def wmt(other: str, every: int, corpora: dict, tests: dict, plain: tuple = ("new
     for name, member in corpora.items():
         if member.endswith(".gz"):
             inner = {
-                f"{member[:-3]}.{lang}.gz": gzip.compress(texts[name].plain(s))
-                for s, lang in enumerate(("en", other))
+                f"{member[:-3]}.{lang}.gz": gzip.compress(texts[name].plain(s)) for s, lang in enumerate(("en", other))
             }
         else:
             inner = {f"{member}.{lang}": texts[name].plain(side) for side, lang in enumerate(("en", other))}
@@ -174,9 +169,7 @@ def wmt(other: str, every: int, corpora: dict, tests: dict, plain: tuple = ("new
         members[box][f"{stem}-ref.{other}.sgm"] = Bitext(number).segments(1)
     for name in plain:
         pairs[name] = 7
-        members["dev.tgz"].update(
-            {f"dev/{name}.{lang}": Bitext(7).plain(s) for s, lang in enumerate(("en", other))}
-        )
+        members["dev.tgz"].update({f"dev/{name}.{lang}": Bitext(7).plain(s) for s, lang in enumerate(("en", other))})
     files.update({box: archive(inner) for box, inner in members.items()})
     # The over-long pair goes only after BPE, so it counts when every n-th pair is taken for validation.
     total = sum(text.size for text in texts.values())
@@ -342,9 +335,7 @@ def test_from_download_to_bleu(tmp_path, raw, server):
     result = recipe(work, "--", "--log-interval", "10", MAX_EPOCH=reached + 12, **settings)
     assert result.returncode == 0, result.stdout
     assert len(server.requests) == requests and (work / "bin/dict.de.txt").stat().st_mtime_ns == binarized
-    assert f"checkpoint_last.pt is now a copy of checkpoint{reached}.pt" in result.stdout.replace(
-        "_best", str(reached)
-    )
+    assert f"checkpoint_last.pt is now a copy of checkpoint{reached}.pt" in result.stdout.replace("_best", str(reached))
     assert f"begin training epoch {reached + 1}\n" in result.stdout
     assert f"begin training epoch {reached}\n" not in result.stdout
     check_results(result.stdout, run_dir / "averaged_last2.beam5.lenpen1", (12, 9, 5))
@@ -355,11 +346,7 @@ def test_from_download_to_bleu(tmp_path, raw, server):
     again = recipe(work, "--", "--log-interval", "10", MAX_EPOCH=reached + 12, **settings)
     assert again.returncode == 0, again.stdout
     assert before == {path: path.stat().st_mtime_ns for path in before}
-    assert (
-        next(line for line in again.stdout.splitlines() if line.startswith("+ "))
-        .split()[2]
-        .endswith("score.py")
-    )
+    assert next(line for line in again.stdout.splitlines() if line.startswith("+ ")).split()[2].endswith("score.py")
     assert again.stdout.count("already there") == 8  # seven stages, three test sets, score is always printed
 
     # The same folder with other options would mix two models.
@@ -400,14 +387,8 @@ def check_results(printed: str, folder: Path, sizes: tuple) -> None:
     for name, test in report["tests"].items():
         assert re.search(rf"{name} .*\b{test['bleu_tokenized']:.2f} .*\b{test['sacrebleu']:.2f} ", printed)
         assert test["bleu_tokenized"] > 20 and test["chrf"] > 20, printed
-        assert (
-            "tok:none" in test["signatures"]["bleu_tokenized"]
-            and "case:lc" in test["signatures"]["sacrebleu"]
-        )
-    assert (
-        report["command"].startswith("ARCH=rnn_attn_tiny")
-        and "bash recipes/multi30k/run.sh" in report["command"]
-    )
+        assert "tok:none" in test["signatures"]["bleu_tokenized"] and "case:lc" in test["signatures"]["sacrebleu"]
+    assert report["command"].startswith("ARCH=rnn_attn_tiny") and "bash recipes/multi30k/run.sh" in report["command"]
     assert f"command: {report['command']}" in printed
     assert "--arch rnn_attn_tiny" in report["training"]["command"][0]
 
@@ -429,9 +410,7 @@ def test_dry_run_prints_every_stage_and_writes_nothing(tmp_path):
     ):
         assert re.search(rf"^\+ .*{tool}", result.stdout, re.MULTILINE), tool
     assert "--source-lang de --target-lang en" in result.stdout
-    assert (
-        "--max-tokens 3000 --update-freq 3" in result.stdout
-    )  # 9000 tokens per update, at most 4096 at once
+    assert "--max-tokens 3000 --update-freq 3" in result.stdout  # 9000 tokens per update, at most 4096 at once
     assert not work.exists() and not list(tmp_path.iterdir())
 
 
@@ -502,9 +481,7 @@ def test_two_processes_train_what_one_trains(tmp_path, raw):
     pattern = r" loss=([\d.]+), nll_loss=([\d.]+).* num_updates=(\d+)"
     losses = [re.findall(pattern, text) for text in (single, outputs[0])]
     assert len(losses[0]) == 8 and losses[0] == losses[1]
-    saved = [
-        torch.load(tmp_path / f"runs/{run}/checkpoint_last.pt", weights_only=True) for run in ("one", "two")
-    ]
+    saved = [torch.load(tmp_path / f"runs/{run}/checkpoint_last.pt", weights_only=True) for run in ("one", "two")]
     for name, tensor in saved[0]["model"].items():
         torch.testing.assert_close(saved[1]["model"][name], tensor, rtol=0, atol=1e-4)
 
@@ -590,9 +567,7 @@ def test_fetch_goes_on_from_what_an_earlier_run_left(tmp_path, raw, server, monk
     with pytest.raises(files.RecipeError, match="404.*MIRROR.*RAW_DIR"):
         fetch_one(f"{server.url}/nothing.gz", tmp_path)
     server.cut, server.ranges = {"val.en.gz"}, True
-    with pytest.raises(
-        files.RecipeError, match="bytes are kept in .*val.en.gz.part; run the same command again"
-    ):
+    with pytest.raises(files.RecipeError, match="bytes are kept in .*val.en.gz.part; run the same command again"):
         fetch_one(f"{server.url}/val.en.gz", tmp_path, "--attempts", "1")
     assert (tmp_path / "val.en.gz.part").exists() and not (tmp_path / "val.en.gz").exists()
 
@@ -638,9 +613,7 @@ def test_text_steps():
     assert text.step("tokenize-dash", "en")("Well-known") == "Well @-@ known"
     assert text.step("printable", "en")("a\x07b\u200bc") == "a b c"
     assert text.step("normalize", "de")("„Ja“ – 3 %") == '"Ja" - 3%'
-    assert text.detokenize(["it &apos;s a well @-@ known &quot; x &quot; ."], "en") == [
-        'it\'s a well-known "x".'
-    ]
+    assert text.detokenize(["it &apos;s a well @-@ known &quot; x &quot; ."], "en") == ['it\'s a well-known "x".']
     with pytest.raises(files.RecipeError, match="unknown text step 'tokenise'"):
         text.step("tokenise", "en")
 
@@ -668,8 +641,7 @@ def multi_bleu(hypotheses: list, references: list) -> float:
         right = all_of = 0
         for hypothesis, reference in zip(hypotheses, references):
             ours, theirs = (
-                collections.Counter(zip(*(line.split()[i:] for i in range(order))))
-                for line in (hypothesis, reference)
+                collections.Counter(zip(*(line.split()[i:] for i in range(order)))) for line in (hypothesis, reference)
             )
             right += sum((ours & theirs).values())
             all_of += sum(ours.values())
@@ -683,9 +655,7 @@ def test_tokenized_bleu_is_multi_bleu_and_fairseq_score(tmp_path, capsys, monkey
     from fairseq_cli import score as fairseq_score
 
     draw = random.Random(2)
-    references = [
-        " ".join(draw.choices([*WORDS.split(), ","], k=draw.randint(4, 12))) + " ." for _ in range(40)
-    ]
+    references = [" ".join(draw.choices([*WORDS.split(), ","], k=draw.randint(4, 12))) + " ." for _ in range(40)]
     hypotheses = [" ".join(w for w in line.split() if draw.random() > 0.15) for line in references]
     generated = [f"H-{n}\t-0.5\t{line}\nD-{n}\t-0.5\tother\n" for n, line in enumerate(hypotheses)]
     draw.shuffle(generated)
@@ -695,9 +665,7 @@ def test_tokenized_bleu_is_multi_bleu_and_fairseq_score(tmp_path, capsys, monkey
     result = score.score(*(str(tmp_path / name) for name in ("out", "ref", "ref")), "de", True, False)
     assert result["sentences"] == 40 and result["length_ratio"] < 1
     assert result["bleu_tokenized"] == pytest.approx(multi_bleu(hypotheses, references), abs=0.006)
-    monkeypatch.setattr(
-        sys, "argv", ["score", "--sys", str(tmp_path / "hyp"), "--ref", str(tmp_path / "ref")]
-    )
+    monkeypatch.setattr(sys, "argv", ["score", "--sys", str(tmp_path / "hyp"), "--ref", str(tmp_path / "ref")])
     fairseq_score.cli_main()
     printed = re.search(r"BLEU4 = ([\d.]+)", capsys.readouterr().out)
     assert float(printed[1]) == pytest.approx(result["bleu_tokenized"], abs=0.011)
