@@ -305,6 +305,16 @@ def test_half_precision_errs_by_a_rounded_output_only(dtype, cell, kernel):
     assert (torch.cat(steps, 1).double() - y.double()).abs().max() < 4 * rounding
 
 
+@pytest.mark.parametrize("cell", ["mingru", "minlstm"])
+def test_starts_out_remembering_over_different_spans(cell):
+    """Without input, n / (n + 1) of the state is kept, for spans n of 1 to 16 (Tallec & Ollivier 2018)."""
+    torch.manual_seed(0)
+    layer = LinearRecurrence(cell, 3, 200)
+    _, (kept,) = layer(torch.zeros(1, 1, 3), (torch.full((1, 200), 1e6),))
+    spans = kept / 1e6 / (1 - kept / 1e6)
+    assert 0.9 < spans.min() < 2 and 15 < spans.max() < 17
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="must be one of mingru, minlstm, got 'lstm'"):
         LinearRecurrence("lstm", 3, 3)
