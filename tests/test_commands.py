@@ -296,9 +296,13 @@ def test_language_model_is_evaluated(language_model, fairseq):
 def test_language_model_takes_part_in_translation(language_model, trained, corpus, fairseq):
     folder, path = language_model
     options = ("--path", trained["rnn_attn"], *GENERATE)
-    (corpus.data / "dict.txt").write_text((folder / "dict.txt").read_text())
     alone = fairseq("generate", corpus.data, *options).field("H")
-    fused = fairseq("generate", corpus.data, *options, "--lm-path", path, "--lm-weight", "0.5").field("H")
+    wanted = corpus.data / "dict.txt"  # where fairseq looks for the language model's dictionary
+    wanted.write_text((folder / "dict.txt").read_text())
+    try:
+        fused = fairseq("generate", corpus.data, *options, "--lm-path", path, "--lm-weight", "0.5").field("H")
+    finally:
+        wanted.unlink()
     assert len(fused) == SIZES["test"]
     assert fused != alone
 

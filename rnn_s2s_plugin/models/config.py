@@ -144,7 +144,7 @@ def complete(cfg: Any, config_class: Type[Seq2SeqConfig]) -> Seq2SeqConfig:
     full.decoder_cell = full.decoder_cell or full.cell
     full.embed_dropout = full.dropout if full.embed_dropout is None else full.embed_dropout
     full.output_dropout = full.dropout if full.output_dropout is None else full.output_dropout
-    full.attention_dim = full.attention_dim or full.decoder_hidden_size
+    full.attention_dim = full.decoder_hidden_size if full.attention_dim is None else full.attention_dim
     full.share_decoder_input_output_embed |= full.share_all_embeddings
     if full.share_decoder_input_output_embed and full.decoder_out_embed_dim is None:
         full.decoder_out_embed_dim = full.decoder_embed_dim
@@ -176,6 +176,8 @@ def check(cfg: Seq2SeqConfig) -> None:
     for name in POSITIVE:
         if getattr(cfg, name) < 1:
             raise UsageError(f"{flag(name)} must be at least 1, got {getattr(cfg, name)}")
+    if cfg.decoder_out_embed_dim is not None and cfg.decoder_out_embed_dim < 1:
+        raise UsageError(f"--decoder-out-embed-dim must be at least 1, got {cfg.decoder_out_embed_dim}")
     for name in NOT_NEGATIVE:
         if getattr(cfg, name) < 0:
             raise UsageError(f"{flag(name)} must not be negative, got {getattr(cfg, name)}")

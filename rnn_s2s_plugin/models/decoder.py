@@ -14,14 +14,13 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 import torch
 import torch.nn as nn
 from fairseq.models import FairseqIncrementalDecoder
-from fairseq.modules import AdaptiveSoftmax
 from torch import Tensor
 
 from ..errors import UsageError
 from ..modules.attention import Attention
 from ..modules.bridge import Bridge
 from ..modules.conv_attention import ContextConv, ConvAttention
-from ..modules.output import OutputFactor, OutputProjection
+from ..modules.output import ClusteredSoftmax, OutputFactor, OutputProjection
 from ..modules.recurrent import RecurrentStack, RepeatedRandomness, SequenceDropout, State, recurrence
 from .config import Seq2SeqConfig, encoder_output_dim
 from .encoder import UNLIMITED, EncoderOut, WordEmbedding
@@ -97,7 +96,9 @@ class RNNDecoder(FairseqIncrementalDecoder):
         self.output = None
         if cfg.adaptive_softmax_cutoff is not None:
             cutoffs = parse_cutoffs(cfg.adaptive_softmax_cutoff, vocabulary)
-            self.adaptive_softmax = AdaptiveSoftmax(vocabulary, self.features_dim, cutoffs, cfg.output_dropout)
+            self.adaptive_softmax = ClusteredSoftmax(
+                vocabulary, self.features_dim, cutoffs, cfg.output_dropout, padding=self.dictionary.pad()
+            )
             return
         self.output = OutputProjection(self.features_dim, vocabulary)
         if cfg.share_decoder_input_output_embed:

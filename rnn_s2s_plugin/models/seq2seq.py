@@ -74,7 +74,7 @@ def read_vectors(path: str, dim: int, flag: str) -> Dict[str, Any]:
     """Word vectors from a text file: a word and its numbers on every line, after a header of two numbers or none.
 
     Raises:
-        UsageError: if the file is missing, or a line has not ``dim`` numbers.
+        UsageError: if the file is missing, or a line holds anything but a word and ``dim`` numbers.
     """
     if not os.path.isfile(path):
         raise UsageError(f"{flag}: there is no file {path}")
@@ -86,5 +86,8 @@ def read_vectors(path: str, dim: int, flag: str) -> Dict[str, Any]:
                 continue
             if len(values) != dim:
                 raise UsageError(f"{flag}: line {number} of {path} has {len(values)} numbers, the model needs {dim}")
-            vectors[word] = torch.tensor([float(value) for value in values])
+            try:
+                vectors[word] = torch.tensor([float(value) for value in values])
+            except ValueError as error:
+                raise UsageError(f"{flag}: line {number} of {path} does not hold numbers ({error})") from None
     return vectors

@@ -1,10 +1,11 @@
 """From decoder features to the vocabulary:  y_t = softmax(W_y o_t + b_y)  with  o_t = [h_t; c_t]  or a factor of it."""
 
-from typing import Callable
+from typing import Any, Callable
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from fairseq.modules import AdaptiveSoftmax
 from torch import Tensor
 
 ACTIVATIONS = {"none": lambda x: x, "tanh": torch.tanh}
@@ -35,3 +36,28 @@ class OutputProjection(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, length, input_dim) -> logits (batch, length, vocabulary)."""
         return F.linear(x, self.weight, self.bias)
+
+
+class ClusteredSoftmax(AdaptiveSoftmax):
+    """fairseq's adaptive softmax (Grave et al. 2017), from which ``adaptive_loss`` learns every word.
+
+    That criterion takes padding's number for padding in the rare words' clusters too, where it is a word's number
+    within the cluster. Here an impossible word stands at that place, and the others move up.
+
+    Args:
+        padding: padding's number in the dictionary; the rest as in fairseq.
+    """
+
+    def __init__(self, *args: Any, padding: int, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.padding = padding
+
+    def forward(self, input: Tensor, target: Tensor):
+        """Logits and targets of every cluster, None where a batch has no word of it."""
+        (head, *tails), (head_target, *tail_targets) = super().forward(input, target)
+        for cluster, (logits, wanted) in enumerate(zip(tails, tail_targets)):
+            if wanted is not None:
+                impossible = torch.full_like(logits[:, :1], -torch.inf)
+                tails[cluster] = torch.cat([logits[:, : self.padding], impossible, logits[:, self.padding :]], dim=1)
+                tail_targets[cluster] = wanted + (wanted >= self.padding)
+        return [head, *tails], [head_target, *tail_targets]
