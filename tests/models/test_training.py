@@ -160,6 +160,6 @@ def test_training_step_learns():
             optimizer.zero_grad()
             (loss / size).backward()
             optimizer.step()
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
         assert losses[-1] < 0.8 * losses[0]
         assert s.model.decoder.embed.embedding.weight[TARGET.pad()].isfinite().all()
