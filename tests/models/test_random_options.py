@@ -80,7 +80,7 @@ def combinations(draw):
 
 
 @settings(
-    max_examples=30,
+    max_examples=60,
     derandomize=True,
     database=None,
     deadline=None,
