@@ -1,15 +1,9 @@
 """The additive score that recomputes, against the expression that keeps everything."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 from rnn_s2s_plugin.modules.attention import _AdditiveScore, additive_score
-
-BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "attention_memory.py"
 
 
 def inputs(heads=2):
@@ -33,11 +27,3 @@ def test_equals_the_plain_expression_with_gradients(elements, monkeypatch):
 
 def test_gradients_by_finite_differences():
     assert torch.autograd.gradcheck(additive_score, inputs(heads=1))
-
-
-def test_memory_is_a_fraction_of_the_plain_expression():
-    sizes = ["--batch", "16", "--target", "64", "--source", "64", "--dim", "256"]
-    run = subprocess.run([sys.executable, str(BENCHMARK), *sizes], capture_output=True, text=True, timeout=120)
-    megabytes = {line.split()[0]: float(line.split()[1]) for line in run.stdout.splitlines()[1:]}
-    assert megabytes["plain"] > 100
-    assert megabytes["ours"] < megabytes["plain"] / 4
