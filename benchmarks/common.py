@@ -1,78 +1,55 @@
-"""What the benchmarks share: data, systems built through fairseq's own options, timing in turn, and the report.
+"""What the benchmarks share: data, models built through fairseq's own options, timing in turn, and the report.
 
 Everything runs on the GPU if there is one, else on the CPU with as many threads as ``OMP_NUM_THREADS`` says.
 """
 
 import argparse
+import contextlib
 import json
 import logging
+import multiprocessing
 import platform
 import random
+import resource
 import statistics
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Sequence
 
 import torch
 from fairseq import options, tasks, utils
+from fairseq.data import data_utils
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.trainer import Trainer
 from fairseq_cli import preprocess
+from torch.utils.flop_counter import FlopCounterMode
 
 ROOT = Path(__file__).resolve().parents[1]
-utils.import_user_module(argparse.Namespace(user_dir=str(ROOT / "rnn_s2s_plugin")))
-
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def synchronize() -> None:
-    """Waits for the GPU, so that a clock means something."""
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
+def load_plugin() -> None:
+    """Imports the plugin as ``--user-dir`` does."""
+    utils.import_user_module(argparse.Namespace(user_dir=str(ROOT / "rnn_s2s_plugin")))
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silences fairseq's log."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 # ---------------------------------------------------------------------------------------------------------- data
 
 
-def write_corpus(folder: Path, sentences: int, vocabulary: int, mean_length: float, seed: int = 0) -> str:
-    """Binarizes a corpus of made-up words, lengths and frequencies as in text, and returns its folder.
-
-    Word frequencies follow Zipf's law; lengths a gamma distribution as wide as Multi30k's. The target says every source
-    word in another language, in the same order, so that a model learns to translate it in some hundred updates.
-    """
-    rng = random.Random(seed)
-    words = [f"w{number}" for number in range(vocabulary - 4)]
-    weights = [1 / (rank + 3) for rank in range(len(words))]
-    for split, size in (("train", sentences), ("valid", 200), ("test", 500)):
-        lines = [
-            rng.choices(words, weights, k=max(2, round(rng.gammavariate(9, mean_length / 9)))) for _ in range(size)
-        ]
-        if split == "train":
-            lines[: -(-len(words) // 40)] = [words[start : start + 40] for start in range(0, len(words), 40)]
-        for language, prefix in (("src", "w"), ("tgt", "v")):
-            text = "".join(" ".join(prefix + word[1:] for word in line) + "\n" for line in lines)
-            (folder / f"{split}.{language}").write_text(text)
-    prefixes = [f"--{split}pref={folder / split}" for split in ("train", "valid", "test")]
-    with quiet():
-        parser = options.get_preprocessing_parser()
-        preprocess.main(parser.parse_args(["-s", "src", "-t", "tgt", *prefixes, "--destdir", str(folder / "bin")]))
-    return str(folder / "bin")
-
-
-class quiet:
-    """Silences fairseq's log while building things."""
-
-    def __enter__(self):
-        logging.disable(logging.WARNING)
-
-    def __exit__(self, *_):
-        logging.disable(logging.NOTSET)
-
-
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """``--data`` for a binarized corpus, or the sizes of a made-up one."""
+    """``--data`` for a binarized corpus, or the sizes of a made-up one; and where results go."""
     parser.add_argument("--data", help="folder of fairseq-preprocess (default: a made-up corpus)")
     parser.add_argument("--vocabulary", type=int, default=9712, help="words of the made-up corpus")
     parser.add_argument("--mean-length", type=float, default=13, help="words per sentence of the made-up corpus")
@@ -80,36 +57,82 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, help="write the results to this file as well")
 
 
-class Data:
+@contextlib.contextmanager
+def corpus(args: argparse.Namespace) -> Iterator[str]:
     """The folder that the options ask for; a made-up corpus vanishes at the end of the ``with``."""
-
-    def __init__(self, args: argparse.Namespace):
-        self.args, self.temporary = args, None
-
-    def __enter__(self) -> str:
-        if self.args.data:
-            return self.args.data
-        self.temporary = tempfile.TemporaryDirectory()
-        return write_corpus(Path(self.temporary.name), self.args.sentences, self.args.vocabulary, self.args.mean_length)
-
-    def __exit__(self, *_):
-        if self.temporary is not None:
-            self.temporary.cleanup()
+    if args.data:
+        yield args.data
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield write_corpus(Path(folder), args.sentences, args.vocabulary, args.mean_length)
 
 
-# -------------------------------------------------------------------------------------------------------- systems
+def write_corpus(folder: Path, sentences: int, vocabulary: int, mean_length: float) -> str:
+    """Binarizes a corpus of made-up words, with lengths and frequencies as in text, and returns its folder.
+
+    Word frequencies follow Zipf's law, lengths a gamma distribution as wide as Multi30k's. The target says every source
+    word in another language, in the same order, so that a model learns to translate it in some hundred updates.
+    """
+    rng = random.Random(0)
+    words = [f"w{number}" for number in range(vocabulary - 4)]
+    weights = [1 / (rank + 3) for rank in range(len(words))]
+
+    def sentence() -> List[str]:
+        return rng.choices(words, weights, k=max(2, round(rng.gammavariate(9, mean_length / 9))))
+
+    for split, size in (("train", sentences), ("valid", 200), ("test", 500)):
+        lines = [sentence() for _ in range(size)]
+        if split == "train":  # every word once, so that the dictionary is as large as asked for
+            lines += [words[start : start + 20] for start in range(0, len(words), 20)]
+        for language, prefix in (("src", "w"), ("tgt", "v")):
+            text = "".join(" ".join(prefix + word[1:] for word in line) + "\n" for line in lines)
+            (folder / f"{split}.{language}").write_text(text)
+    prefixes = [f"--{split}pref={folder / split}" for split in ("train", "valid", "test")]
+    arguments = ["-s", "src", "-t", "tgt", *prefixes, "--destdir", str(folder / "bin")]
+    with quiet():
+        preprocess.main(options.get_preprocessing_parser().parse_args(arguments))
+    return str(folder / "bin")
+
+
+def load_split(data: str, split: str) -> Any:
+    """A split's dataset, as fairseq's translation task loads it."""
+    with quiet():
+        args = options.parse_args_and_arch(options.get_training_parser(), [data, "--arch", "lstm"])
+        task = tasks.setup_task(convert_namespace_to_omegaconf(args).task)
+        task.load_dataset(split)
+    return task.dataset(split)
+
+
+def choose_batches(dataset: Any, tokens: int, count: int) -> List[List[int]]:
+    """Sentence numbers of ``count`` training batches of at most so many tokens: similar lengths, random batches."""
+    with data_utils.numpy_seed(1):
+        batches = data_utils.batch_by_size(
+            dataset.ordered_indices(), dataset.num_tokens, max_tokens=tokens, required_batch_size_multiple=8
+        )
+    batches = [[int(number) for number in batch] for batch in batches][:-1]  # the last one may be small
+    random.Random(1).shuffle(batches)
+    return batches[:count]
+
+
+def collate(dataset: Any, batches: Sequence[Sequence[int]]) -> List[Dict[str, Any]]:
+    """The batches' samples, on the device."""
+    samples = [dataset.collater([dataset[number] for number in batch]) for batch in batches]
+    return [utils.move_to_cuda(sample) if DEVICE.type == "cuda" else sample for sample in samples]
+
+
+# --------------------------------------------------------------------------------------------------------- models
 
 
 class FairseqSystem:
     """A model, its criterion and optimizer, built from a command line and trained by fairseq's own trainer."""
 
-    def __init__(self, data: str, arguments: str):
-        parser = options.get_training_parser()
+    def __init__(self, data: str, arguments: str, more: str = ""):
         common = "--optimizer adam --lr 1e-3 --clip-norm 1.0 --disable-validation --no-progress-bar"
         device = "" if DEVICE.type == "cuda" else "--cpu"
-        argv = [data, *f"{arguments} {common} {device}".split()]
         with quiet():
-            args = options.parse_args_and_arch(parser, argv)
+            args = options.parse_args_and_arch(
+                options.get_training_parser(), [data, *f"{arguments} {common} {device} {more}".split()]
+            )
             self.cfg = convert_namespace_to_omegaconf(args)
             self.task = tasks.setup_task(self.cfg.task)
             torch.manual_seed(1)
@@ -117,24 +140,22 @@ class FairseqSystem:
             self.trainer = Trainer(self.cfg, self.task, self.model, self.task.build_criterion(self.cfg.criterion))
             self.trainer.begin_epoch(1)
 
-    def batches(self, tokens: int, count: int, seed: int = 1) -> List[Dict[str, Any]]:
-        """``count`` batches of at most so many tokens, as training makes them."""
-        self.task.load_dataset("train")
-        iterator = self.task.get_batch_iterator(
-            self.task.dataset("train"), max_tokens=tokens, seed=seed, num_workers=0
-        ).next_epoch_itr(shuffle=True)
-        return [batch for _, batch in zip(range(count), iterator)]
-
-    def step(self, batch: Dict[str, Any]) -> None:
+    def step(self, sample: Dict[str, Any]) -> None:
         """One update."""
-        self.trainer.train_step([batch])
+        self.trainer.train_step([sample])
 
     def parameters(self) -> int:
         """How many are trained."""
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
 
-# --------------------------------------------------------------------------------------------------------- timing
+# ------------------------------------------------------------------------------------------------- time and memory
+
+
+def synchronize() -> None:
+    """Waits for the GPU, so that a clock means something."""
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
 
 
 @dataclass
@@ -147,11 +168,9 @@ class Timing:
     def median(self) -> float:
         return statistics.median(self.seconds)
 
-    @property
-    def spread(self) -> float:
-        """Half the distance between the quartiles, as a part of the median."""
-        low, _, high = statistics.quantiles(self.seconds, n=4) if len(self.seconds) > 1 else (self.median,) * 3
-        return (high - low) / 2 / self.median
+    def ratio(self, other: "Timing") -> float:
+        """How many times longer the other one took: the median over the rounds."""
+        return statistics.median(theirs / ours for ours, theirs in zip(self.seconds, other.seconds))
 
 
 def in_turn(functions: Dict[str, Callable[[], Any]], rounds: int, warmup: int = 1) -> Dict[str, Timing]:
@@ -168,12 +187,78 @@ def in_turn(functions: Dict[str, Callable[[], Any]], rounds: int, warmup: int = 
     return timings
 
 
-def product_peak(size: int = 2048, rounds: int = 5) -> float:
-    """Floating-point operations per second of a large matrix product, in the precision of training."""
+@dataclass
+class Process:
+    """What a process of :func:`in_processes` answered: when it was ready, and in every round."""
+
+    first: Any
+    answers: List[Any]
+
+
+def in_processes(work: Callable[..., None], arguments: Dict[str, Sequence[Any]], rounds: int) -> Dict[str, Process]:
+    """Runs ``work(name, *arguments[name], pipe)`` in a process each, which take turns.
+
+    Every process sends something when it is ready, then an answer for every True it receives, and ends at False.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes, results = {}, {}
+    for name, args in arguments.items():
+        pipes[name], end = context.Pipe()
+        context.Process(target=work, args=(name, *args, end), daemon=True).start()
+        end.close()  # so that a process that dies is noticed
+        results[name] = Process(pipes[name].recv(), [])
+    for _ in range(rounds):
+        for name, pipe in pipes.items():
+            pipe.send(True)
+            results[name].answers.append(pipe.recv())
+    for pipe in pipes.values():
+        pipe.send(False)
+    return results
+
+
+def product_peak(size: int = 2048) -> float:
+    """Floating-point operations per second of a large matrix product in float32."""
     a, b = torch.randn(size, size, device=DEVICE), torch.randn(size, size, device=DEVICE)
     out = torch.empty_like(a)
-    seconds = min(in_turn({"": lambda: torch.mm(a, b, out=out)}, rounds)[""].seconds)
-    return 2 * size**3 / seconds
+    return 2 * size**3 / min(in_turn({"": lambda: torch.mm(a, b, out=out)}, 5)[""].seconds)
+
+
+def _recurrent_layer(x: Any, w_input: Any, w_hidden: Any, *_: Any, **__: Any) -> int:
+    positions = x[0] * x[1]
+    return 2 * positions * (w_input[0] * w_input[1] + w_hidden[0] * w_hidden[1])
+
+
+def count_products(function: Callable[[], Any]) -> int:
+    """Floating-point operations of the matrix products in a call (on CPU; cuDNN's recurrences are not seen)."""
+    aten = torch.ops.aten
+    formulas = {
+        aten.addmm_: lambda _, a, b, *rest, **kwargs: 2 * a[0] * a[1] * b[1],
+        aten.mkldnn_rnn_layer: _recurrent_layer,
+        aten.mkldnn_rnn_layer_backward: lambda *args, **kwargs: 2 * _recurrent_layer(*args),
+    }
+    with FlopCounterMode(display=False, custom_mapping=formulas) as counter:
+        function()
+    return counter.get_total_flops()
+
+
+def reset_peak_memory() -> None:
+    """Forgets the peak so far, where the system allows it."""
+    if DEVICE.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        return
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> int:
+    """Bytes, at the peak since the last reset: of the process, or of the GPU."""
+    if DEVICE.type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
 
 
 # --------------------------------------------------------------------------------------------------------- report
@@ -182,23 +267,16 @@ def product_peak(size: int = 2048, rounds: int = 5) -> float:
 def machine() -> Dict[str, Any]:
     """What the figures were measured on."""
     name = torch.cuda.get_device_name() if DEVICE.type == "cuda" else processor()
-    return {
-        "device": name,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
+    versions = {"torch": torch.__version__, "python": platform.python_version()}
+    return {"device": name, "threads": torch.get_num_threads(), **versions}
 
 
 def processor() -> str:
     """The processor's name, as far as the system tells it."""
     info = Path("/proc/cpuinfo")
-    names = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        if info.exists()
-        else []
-    )
-    return names[0] if names else platform.processor() or platform.machine()
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def report(title: str, rows: Sequence[Dict[str, Any]], path: Any = None) -> None:

@@ -5,3 +5,5 @@ Importing the package mends fairseq for today's Python, PyTorch and numpy (``com
 """
 
 from . import compat, criterions, models  # noqa: F401  (compat first: its mends must be in place before the rest)
+
+compat.spare_imported_objects()

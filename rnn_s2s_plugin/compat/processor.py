@@ -1,6 +1,7 @@
-"""Two settings of the process with which PyTorch trains faster on a CPU; neither changes a result beyond rounding."""
+"""Settings of the process with which everything runs faster; none changes a result beyond rounding."""
 
 import ctypes
+import gc
 from pathlib import Path
 
 import torch
@@ -57,3 +58,12 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return bool(mallopt(M_MMAP_THRESHOLD, LARGEST_HEAP_BLOCK) and mallopt(M_TRIM_THRESHOLD, NEVER_TRIM))
+
+
+def spare_imported_objects() -> None:
+    """Takes what has been imported out of the garbage collector's rounds.
+
+    PyTorch, fairseq and hydra are 300,000 objects, which every full round looks at in vain; beam search makes enough
+    small objects to start many rounds, a tenth of its time.
+    """
+    gc.freeze()

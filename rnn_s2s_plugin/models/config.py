@@ -110,6 +110,12 @@ class Seq2SeqConfig(FairseqDataclass):
     variational_dropout: bool = option(False, "the same dropout mask at all positions of a sentence (Gal 2016)")
     word_dropout: float = option(0.0, "rate at which whole word embeddings are dropped")
 
+    # Inference
+    int8: bool = option(
+        False,
+        "generate with matrices in 8-bit integers, CPU only; of a trained model: --model-overrides \"{'int8': True}\"",
+    )
+
 
 FIELDS = {f.name: f for f in dataclasses.fields(Seq2SeqConfig) if not f.name.startswith("_")}
 

@@ -10,6 +10,7 @@ from fairseq.models import FairseqLanguageModel, register_model
 
 from .config import complete, with_defaults, with_only
 from .decoder import RNNDecoder
+from .initialization import initialize
 from .seq2seq import embedding
 
 OPTIONS = (
@@ -44,4 +45,7 @@ class RNNLanguageModel(FairseqLanguageModel):
         matrix = embedding(
             task.source_dictionary, cfg.decoder_embed_dim, cfg.decoder_embed_path, cfg.decoder_freeze_embed, "decoder"
         )
-        return cls(RNNDecoder(cfg, task.target_dictionary, matrix))
+        model = cls(RNNDecoder(cfg, task.target_dictionary, matrix))
+        if not cfg.layer_norm:
+            initialize(model)
+        return model

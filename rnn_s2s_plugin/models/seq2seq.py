@@ -9,9 +9,11 @@ from fairseq import utils
 from fairseq.models import FairseqEncoderDecoderModel
 
 from ..errors import UsageError
+from ..quantization import quantize
 from .config import Seq2SeqConfig, complete
 from .decoder import RNNDecoder
 from .encoder import RNNEncoder
+from .initialization import fill_uniformly, initialize
 
 
 class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
@@ -36,7 +38,18 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
         encoder = RNNEncoder(
             cfg, task.source_dictionary, source_embedding, attention.project_keys if attention is not None else None
         )
-        return cls(encoder, decoder)
+        model = cls(encoder, decoder)
+        model.int8 = cfg.int8
+        if not cfg.layer_norm:
+            initialize(model)
+        return model
+
+    def prepare_for_inference_(self, cfg: Any) -> None:
+        """Called by fairseq before it generates."""
+        super().prepare_for_inference_(cfg)
+        if self.int8:
+            quantize(self)
+            self.int8 = False  # once is enough
 
     def max_positions(self) -> Tuple[int, int]:
         return self.encoder.max_positions(), self.decoder.max_positions()
@@ -62,7 +75,7 @@ def build_embeddings(cfg: Seq2SeqConfig, source: Any, target: Any) -> Tuple[nn.E
 def embedding(dictionary: Any, dim: int, path: Optional[str], frozen: bool, side: str) -> nn.Embedding:
     """A matrix with zeros for padding, from ``path`` (word2vec or GloVe text format) for the words found there."""
     matrix = nn.Embedding(len(dictionary), dim, dictionary.pad())
-    nn.init.normal_(matrix.weight, std=dim**-0.5)
+    fill_uniformly(matrix.weight)
     nn.init.zeros_(matrix.weight[dictionary.pad()])
     if path is not None:
         utils.load_embedding(read_vectors(path, dim, f"--{side}-embed-path"), dictionary, matrix)

@@ -20,6 +20,8 @@ CELLS = (*NONLINEAR_CELLS, *LINEAR_CELLS)
 
 State = Tuple[Tensor, ...]
 
+FEW_ROWS = 64
+
 
 class Padding:
     """Where the words of a batch are, whichever side it is padded on (fairseq pads sources on the left).
@@ -104,6 +106,9 @@ class NonlinearRecurrence(nn.Module):
         Returns:
             outputs (batch, length, hidden_dim) and the state.
         """
+        if state is not None and lengths is None and self._is_short_step(x):
+            h, c = torch.lstm_cell(x.squeeze(1), state, *self.rnn.all_weights[0])
+            return h.unsqueeze(1), (h, c)
         if state is not None:
             state = tuple(part.unsqueeze(0).to(x.dtype) for part in state)
             state = state if self.has_cell_state else state[0]
@@ -113,6 +118,11 @@ class NonlinearRecurrence(nn.Module):
         if lengths is not None:
             return y, (_last_word(y, lengths),)
         return y, tuple(part.squeeze(0) for part in (state if self.has_cell_state else (state,)))
+
+    def _is_short_step(self, x: Tensor) -> bool:
+        # In search oneDNN's LSTM spends more time on a few rows' preparation than on them.
+        few = x.size(1) == 1 and x.size(0) <= FEW_ROWS
+        return few and self.has_cell_state and not (x.is_cuda or torch.is_grad_enabled())
 
     def _packed(self, x: Tensor, state, lengths: Tensor):
         # The LSTM's cell state at the last word is not among its outputs: packing is the one way to it. It costs a

@@ -27,9 +27,9 @@ MODELS = {
 # Small and all different where they may differ; a bidirectional encoder gives 8 dims, as many as the decoder has.
 SMALL = {"encoder_embed_dim": 5, "encoder_hidden_size": 4, "decoder_embed_dim": 6, "decoder_hidden_size": 8}
 
-# What an option changes: the "output" for the same parameters, the "training" alone, the "weights" at the start, or
-# whether they are "frozen".
-EFFECTS = ("output", "training", "weights", "frozen")
+# What an option changes: the "output" for the same parameters, the "training" alone, the "weights" at the start,
+# whether they are "frozen", or the output once fairseq has prepared the model for "inference".
+EFFECTS = ("output", "training", "weights", "frozen", "inference")
 
 
 class Case(NamedTuple):
@@ -228,6 +228,7 @@ CASES: Dict[str, Tuple[Case, ...]] = {
     "output_dropout": (case(0.5, "training"), case(0.4, "training", dropout=0.0)),
     "variational_dropout": (case(True, "training", dropout=0.5, **DEEP),),
     "word_dropout": (case(0.5, "training"),),
+    "int8": (case(True, "inference"), case(True, "inference", **DEEP, **ADDITIVE)),
 }
 
 

@@ -339,7 +339,7 @@ def fused_criterion(s: Subject) -> None:
 
 
 def option_has_effect(cell) -> None:
-    """The option changes what its case says: for the same parameters the output, or only training, or the weights."""
+    """The option changes what its case says: for the same parameters the output, or only training, or the weights …"""
     subject, other = (
         Subject(cell.arch, overrides, as_built=cell.case.effect == "weights")
         for overrides in (cell.overrides, cell.instead)
@@ -360,6 +360,13 @@ def option_has_effect(cell) -> None:
             s.model.train()
             trained.append(s.run(*s.batch)[0])
         assert not torch.allclose(*trained), "it changes nothing in training"
+    elif cell.case.effect == "inference":
+        assert torch.equal(subject.outputs[0], other.outputs[0]), "it changes more than inference"
+        prepared = []
+        for s in (subject, other):
+            s.model.float().prepare_for_inference_(Namespace(generation=Namespace()))
+            prepared.append(s.run(*s.batch)[0][0, : TARGET_LENGTHS[0]])
+        assert 1e-5 < (prepared[0] - prepared[1]).abs().max() < 0.5
     else:
         # In the first sentence: the second has but one source word, the third one target word.
         first = [s.outputs[0][0, : TARGET_LENGTHS[0]] for s in (subject, other)]

@@ -11,6 +11,8 @@ from fairseq.data import Dictionary
 from reference.model import ReferenceModel
 from torch import Tensor
 
+from rnn_s2s_plugin.models.initialization import GAIN
+
 from .options import MODELS, completed
 
 # Words of the sentences, an end-of-sentence included in sources and put first in what the decoder reads.
@@ -55,9 +57,12 @@ class Subject:
         self.cfg = completed(arch, overrides)
         self.model = self.build(seed)
         if not as_built:
-            # Zeros (biases) and ones (norms) would hide where a parameter is used.
+            # Zeros (biases) and ones (norms) would hide where a parameter is used; with so few dims the matrices of a
+            # model without norms start so large that half precision shows.
             generator = torch.Generator().manual_seed(seed)
             for parameter in self.model.parameters():
+                if parameter.dim() == 2:
+                    parameter.data /= GAIN
                 parameter.data += 0.3 * torch.randn(parameter.shape, generator=generator)
         self.model.double().eval()
         self.sources = None

@@ -57,6 +57,7 @@ VALUES = {
     "output_dropout": st.sampled_from([None, 0.0]),
     "variational_dropout": st.booleans(),
     "word_dropout": RATE,
+    "int8": st.booleans(),
 }
 
 

@@ -1,0 +1,109 @@
+"""Speed of beam search, batched and one sentence at a time, next to fairseq's own lstm at equal sizes.
+
+    python benchmarks/generation.py [--hidden 256] [--data BINARIZED] [--json results.json]
+
+Every system lives in a process of its own, trains for some hundred updates, so that its sentences have natural lengths
+("length" is that of hypotheses over references), and then they translate in turn.
+"""
+
+import argparse
+import statistics
+from multiprocessing.connection import Connection
+from typing import Any, Callable, Dict, List, Sequence
+
+import common
+import torch
+from fairseq.dataclass.configs import GenerationConfig
+from training import FAIRSEQ, OURS
+
+SYSTEMS = {
+    **{name: OURS[name] for name in ("rnn_basic", "rnn_attn", "rnn_conv_attn", "rnn_parallel + attention")},
+    "fairseq lstm": FAIRSEQ["fairseq lstm"],
+}
+INT8 = ", int8"
+BATCHED = 64
+
+
+def settings(sentences: int) -> Dict[str, Any]:
+    """Name -> (beam, sentence numbers of every batch)."""
+    batched = [list(range(start, min(start + BATCHED, sentences))) for start in range(0, sentences, BATCHED)]
+    single = [[number] for number in range(0, sentences, max(1, sentences // 32))]
+    return {
+        f"beam {beam}, {name}": (beam, chosen)
+        for beam in (1, 5)
+        for name, chosen in (("batched", batched), ("single", single))
+    }
+
+
+def translator(system: common.FairseqSystem, beam: int, samples: Sequence[Any]) -> Callable[[], List[int]]:
+    """A function that translates all samples and returns the hypotheses' lengths."""
+    generator = system.task.build_generator([system.model], GenerationConfig(beam=beam))
+
+    def translate() -> List[int]:
+        with torch.no_grad():
+            found = [system.task.inference_step(generator, [system.model], sample) for sample in samples]
+        return [len(hypotheses[0]["tokens"]) for batch in found for hypotheses in batch]
+
+    return translate
+
+
+def work(name: str, data: str, args: argparse.Namespace, pipe: Connection) -> None:
+    """A system's process: trains, then translates at every message and answers by the seconds of every setting."""
+    plain = name.removesuffix(INT8)
+    if plain in OURS:
+        common.load_plugin()
+    system = common.FairseqSystem(data, SYSTEMS[plain].format(h=args.hidden, half=args.hidden // 2), "--lr 3e-3")
+    train = common.load_split(data, "train")
+    for sample in common.collate(train, common.choose_batches(train, args.tokens, args.updates)):
+        system.step(sample)
+    test = common.load_split(data, "test")
+    system.model.eval()
+    system.model.prepare_for_inference_(system.cfg)
+    if name.endswith(INT8):
+        from rnn_s2s_plugin.quantization import quantize
+
+        quantize(system.model)
+    numbers = sorted(range(min(args.sentences_translated, len(test))), key=test.size)
+    translators = {
+        setting: translator(
+            system, beam, common.collate(test, [[numbers[index] for index in batch] for batch in chosen])
+        )
+        for setting, (beam, chosen) in settings(len(numbers)).items()
+    }
+    lengths = translators["beam 5, batched"]()
+    pipe.send(sum(lengths) / sum(len(test.tgt[number]) for number in numbers))
+    while pipe.recv():
+        timings = common.in_turn(translators, rounds=1, warmup=0)
+        pipe.send({setting: timing.seconds[0] for setting, timing in timings.items()})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    common.add_data_options(parser)
+    parser.add_argument("--hidden", type=int, default=256, help="dims of embeddings and states")
+    parser.add_argument("--updates", type=int, default=500, help="updates of training before")
+    parser.add_argument("--tokens", type=int, default=1000, help="--max-tokens of training")
+    parser.add_argument("--sentences-translated", type=int, default=320)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--systems", help="comma-separated; a name stands for all that begin with it (default: all)")
+    args = parser.parse_args()
+    names = [*SYSTEMS, *([f"rnn_attn{INT8}"] if common.DEVICE.type == "cpu" else [])]
+    if args.systems:
+        wanted = tuple(name.strip() for name in args.systems.split(","))
+        names = [name for name in names if name.startswith(wanted) or name == "fairseq lstm"]
+    with common.corpus(args) as data:
+        results = common.in_processes(work, dict.fromkeys(names, (data, args)), args.rounds)
+    sizes = {setting: sum(map(len, chosen)) for setting, (_, chosen) in settings(args.sentences_translated).items()}
+    rows = []
+    for name in names:
+        row = {"system": name, "length": round(results[name].first, 2)}
+        for setting, sentences in sizes.items():
+            seconds, others = ([answer[setting] for answer in results[who].answers] for who in (name, "fairseq lstm"))
+            ratio = statistics.median(theirs / ours for ours, theirs in zip(seconds, others))
+            row[setting] = f"{sentences / statistics.median(seconds):.0f} ({ratio:.2f}x)"
+        rows.append(row)
+    common.report(f"Sentences per second, {args.hidden} dims (times fairseq lstm)", rows, args.json)
+
+
+if __name__ == "__main__":
+    main()
