@@ -300,7 +300,7 @@ def refused(result: subprocess.CompletedProcess) -> str:
     """The message of a run that must have failed."""
     assert result.returncode != 0, result.stdout
     assert "Traceback" not in result.stdout
-    return result.stdout.splitlines()[-1]
+    return next(line for line in result.stdout.splitlines() if "error: " in line)
 
 
 # --- the whole recipe -----------------------------------------------------------------------------------
