@@ -23,7 +23,7 @@ from files import RecipeError, atomic, count_lines, read_lines, run_tool, unwrit
 
 TAGS = re.compile(r"</?(title|description)>")
 LONGEST_WORD = 1000  # characters
-SEGMENT = re.compile(r"<seg id=[^>]*>\s*(.*?)\s*(</seg>.*)?$")
+SEGMENT = re.compile(r"<seg id=[^>]*>\s*(.*?)\s*(?:</seg>|$)", re.IGNORECASE)
 
 
 def unpack(folder: Path, target: Path, jobs: list[str], drop: list[str]) -> None:
@@ -78,7 +78,7 @@ def sentences(path: Path, drop: list[str]) -> Iterable[str]:
     name = path.name.removesuffix(".gz")
     lines = read_lines(path, mend=True)
     if name.endswith((".sgm", ".xml")):
-        return (match[1] for line in lines if (match := SEGMENT.search(line)))
+        return (match[1] for line in lines for match in SEGMENT.finditer(line))
     if name.startswith("train.tags."):
         return (TAGS.sub("", line).strip() for line in lines if not any(text in line for text in drop))
     return lines

@@ -3,8 +3,8 @@
 Usage:
     python generate.py --to FOLDER newstest2014=test newstest2013=test1 -- DATA --path CHECKPOINT --beam 5 ...
 
-NAME=SUBSET leaves FOLDER/NAME.txt, which holds what ``fairseq-generate DATA ... --gen-subset SUBSET`` prints. (A process
-each would import fairseq each time, which takes longer than translating a small test set.)
+NAME=SUBSET leaves FOLDER/NAME.txt, which holds what ``fairseq-generate DATA ... --gen-subset SUBSET`` prints. (With a
+process each, importing fairseq would take longer than translating a small test set.)
 """
 
 import argparse
