@@ -11,7 +11,6 @@ million pairs of WMT14 English-German, 25 words a line; learning BPE grows with 
 
 import argparse
 import itertools
-import os
 import resource
 import sys
 import tempfile
@@ -25,7 +24,6 @@ import files
 import text
 
 STEPS = ("normalize", "printable", "tokenize-dash", "normalize,printable,tokenize-dash")
-os.environ.setdefault("TQDM_DISABLE", "1")
 WMT_WORDS = 2 * 4_500_000 * 25
 
 
