@@ -8,6 +8,7 @@ process each, importing fairseq would take longer than translating a small test 
 """
 
 import argparse
+import logging
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -33,6 +34,8 @@ def main() -> None:
     if "--" in own:
         own, options = own[: own.index("--")], own[own.index("--") + 1 :]
     args = parser.parse_args(own)
+    # fairseq would send its log to the first file of hypotheses, also after that is closed.
+    logging.basicConfig(format="%(asctime)s | %(name)s | %(message)s", level=logging.INFO)
     for test in args.tests:
         translate(args.to, *test.split("=", 1), options)
 
