@@ -71,7 +71,7 @@ def recipe(work: Path, *arguments: str, largest_file: int = 0, **variables) -> s
     called = command(work, *arguments, **variables)
     if largest_file:
         called["preexec_fn"] = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-    return subprocess.run(**called, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+    return subprocess.run(**called, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
 
 
 def refused(result: subprocess.CompletedProcess) -> str:
@@ -157,7 +157,7 @@ def kill_in_training(called: dict, run_dir: Path) -> None:
     log = run_dir.parent.parent.parent / "first run.log"
     with open(log, "w") as out:
         process = subprocess.Popen(**called, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 600
         while not (run_dir / "checkpoint2.pt").exists():
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
@@ -202,7 +202,7 @@ def test_two_processes_train_what_one_trains(work):
     nodes = [command(work, "train", *extra, NODE_RANK=rank, **settings) for rank in (0, 1)]
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     started = [subprocess.Popen(**node, **output) for node in nodes]
-    outputs = [process.communicate(timeout=400)[0] for process in started]
+    outputs = [process.communicate(timeout=600)[0] for process in started]
     assert [process.returncode for process in started] == [0, 0], outputs
     assert "--update-freq 2" in single and "--update-freq 1" in outputs[0]
     losses = [[float(loss) for loss in re.findall(r" loss=([\d.]+), nll_loss", log)] for log in (single, outputs[0])]
