@@ -35,17 +35,7 @@ quoted() {
 run() {
     say "+ $(quoted "$@")"
     ((!DRY_RUN)) || return 0
-    if [[ -n $LOG ]]; then "$@" 2>&1 | tee -a "$LOG"; else "$@"; fi
-}
-
-# run_to FILE COMMAND…: the same with standard output in FILE, which appears only when the command has succeeded.
-run_to() {
-    local file=$1
-    shift
-    say "+ $(quoted "$@") > $(quoted "$file")"
-    ((!DRY_RUN)) || return 0
-    "$@" >"$file.tmp"
-    mv -f "$file.tmp" "$file"
+    "$@" 2>&1 | tee -a "$LOG" || die "the stage stopped at the command above; its output is also in $LOG"
 }
 
 # step FILE… -- COMMAND…: run a command that makes these files, unless all are there. The command itself must write to

@@ -15,12 +15,15 @@ import tarfile
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
-from files import RecipeError, atomic, count_lines, read_lines, run_tool
+from files import RecipeError, atomic, count_lines, read_lines, run_tool, unwritable
 
 TAGS = re.compile(r"</?(title|description)>")
-SEGMENT = re.compile(r"<seg id=[^>]*>\s*(.*?)\s*(</seg>.*)?$")
+LONGEST_WORD = 1000  # characters
+SEGMENT = re.compile(r"<seg id=[^>]*>\s*(.*?)\s*(?:</seg>|$)", re.IGNORECASE)
 
 
 def unpack(folder: Path, target: Path, jobs: list[str], drop: list[str]) -> None:
@@ -51,10 +54,7 @@ def extract(folder: Path, target: Path, parts: list[str]) -> None:
                     name = entry.name.removeprefix("./")
                     if name in members and entry.isfile():
                         members.remove(name)
-                        path = target / archive / name
-                        path.parent.mkdir(parents=True, exist_ok=True)
-                        with open(path, "wb") as out:
-                            shutil.copyfileobj(tar.extractfile(entry), out)
+                        copy(tar.extractfile(entry), target / archive / name)
                     if not members:
                         break
         except (tarfile.TarError, EOFError, zlib.error) as error:
@@ -63,12 +63,22 @@ def extract(folder: Path, target: Path, parts: list[str]) -> None:
             raise RecipeError(f"{folder / archive} has no member {', '.join(sorted(members))}")
 
 
+def copy(source: BinaryIO, path: Path) -> None:
+    """Write what ``source`` holds to ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(path, "wb") as out:
+            shutil.copyfileobj(source, out)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 def sentences(path: Path, drop: list[str]) -> Iterable[str]:
     """What a corpus file holds; .sgm and .xml mark each sentence, TED's train.tags has other lines, too."""
     name = path.name.removesuffix(".gz")
     lines = read_lines(path, mend=True)
     if name.endswith((".sgm", ".xml")):
-        return (match[1] for line in lines if (match := SEGMENT.search(line)))
+        return (match[1] for line in lines for match in SEGMENT.finditer(line))
     if name.startswith("train.tags."):
         return (TAGS.sub("", line).strip() for line in lines if not any(text in line for text in drop))
     return lines
@@ -103,9 +113,10 @@ def pairs(prefix: str, langs: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def keep(source: str, target: str, least: int, most: int, ratio: float | None) -> bool:
-    """Whether a pair of tokenized lines has sensible lengths."""
-    lengths = len(source.split()), len(target.split())
-    if min(lengths) < least or max(lengths) > most:
+    """Whether a pair of tokenized lines has sensible lengths, as Moses' clean-corpus-n decides it."""
+    words = source.split(), target.split()
+    lengths = len(words[0]), len(words[1])
+    if min(lengths) < least or max(lengths) > most or any(len(word) > LONGEST_WORD for word in chain(*words)):
         return False
     return ratio is None or max(lengths) <= ratio * min(lengths)
 

@@ -16,9 +16,10 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from files import RecipeError, run_tool
+from files import RecipeError, run_tool, unwritable
 
 BLOCK = 1 << 20
 ADVICE = "set MIRROR to another base URL, or RAW_DIR to a folder that holds the files"
@@ -87,15 +88,25 @@ def continue_download(url: str, part: Path, timeout: float) -> None:
             return
         part.unlink()
         raise RuntimeError(f"{part} did not fit the file and was begun anew") from error
-    with answer, open(part, "ab" if answer.status == 206 else "wb") as out:
+    with answer, open(part, "ab" if answer.status == 206 else "wb", buffering=0) as out:
         # Without 206 the server ignores ranges and sends the whole file.
         expected = answer.headers.get("Content-Length")
         got = 0
         while block := answer.read(BLOCK):
-            out.write(block)
+            store(block, out)
             got += len(block)
     if expected is not None and got != int(expected):
         raise RuntimeError(f"the connection ended after {got} of {expected} bytes")
+
+
+def store(block: bytes, out: BinaryIO) -> None:
+    """Write to an unbuffered file, so that a full disk is noticed here and not mistaken for a fault of the network."""
+    rest = memoryview(block)
+    try:
+        while rest:
+            rest = rest[out.write(rest) :]
+    except OSError as error:
+        raise unwritable(out.name, error) from error
 
 
 def bring(url: str, args: argparse.Namespace, sums: dict[str, str]) -> None:

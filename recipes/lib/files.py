@@ -33,19 +33,34 @@ def run_tool(main: Callable[[], None]) -> None:
 
 @contextmanager
 def atomic(*paths: str | Path) -> Iterator[list]:
-    """Open each path's temporary twin to write UTF-8 text; rename them all once the block has ended well."""
+    """Open each path's temporary twin to write UTF-8 text; rename them all once the block has ended well.
+
+    When it has not, nothing is left of them; a full disk is a `RecipeError` that names the files.
+    """
     temporary = [Path(f"{path}.tmp") for path in paths]
-    with ExitStack() as stack:
-        handles = []
+    try:
+        with ExitStack() as stack:
+            handles = []
+            for path in temporary:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                handles.append(stack.enter_context(open(path, "w", encoding="utf-8", newline="\n")))
+            yield handles
+            for handle in handles:
+                handle.flush()
+                os.fsync(handle.fileno())
+    except BaseException as error:
         for path in temporary:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handles.append(stack.enter_context(open(path, "w", encoding="utf-8", newline="\n")))
-        yield handles
-        for handle in handles:
-            handle.flush()
-            os.fsync(handle.fileno())
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            raise unwritable(" and ".join(map(str, paths)), error) from error
+        raise
     for path, final in zip(temporary, paths):
         os.replace(path, final)
+
+
+def unwritable(path: str | Path, error: OSError) -> RecipeError:
+    """What to say when the disk takes no more."""
+    return RecipeError(f"cannot write {path}: {error.strerror}; make room, or set WORK to a folder on another disk")
 
 
 def read_lines(path: str | Path, mend: bool = False) -> Iterator[str]:

@@ -113,24 +113,25 @@ stage_average() {
 }
 
 stage_generate() {
-    local number=0 subset name device=()
+    local number=0 name missing=() device=()
     choose_model
     need "$MODEL" "$( ((AVERAGE)) && echo average || echo train)"
     make_folder "$RESULTS"
     lock "$RESULTS/.lock"
+    for name in "${TESTS[@]}"; do
+        if [[ -e $RESULTS/$name.txt && ! $MODEL -nt $RESULTS/$name.txt ]]; then
+            say "already there: $RESULTS/$name.txt"
+        else
+            missing+=("$name=test${number/#0/}") # as fairseq-preprocess calls them: test, test1, test2, …
+        fi
+        number=$((number + 1))
+    done
+    ((${#missing[@]})) || return 0
     detect_devices
     ((DEVICES)) || device=(--cpu)
     common_options
-    for name in "${TESTS[@]}"; do
-        subset=test${number/#0/}
-        number=$((number + 1))
-        if [[ -e $RESULTS/$name.txt && ! $MODEL -nt $RESULTS/$name.txt ]]; then
-            say "already there: $RESULTS/$name.txt"
-            continue
-        fi
-        run_to "$RESULTS/$name.txt" fairseq-generate "${COMMON[@]}" --path "$MODEL" --gen-subset "$subset" \
-            --beam "$BEAM" --lenpen "$LENPEN" --max-tokens "$GENERATE_TOKENS" "${device[@]}"
-    done
+    run "$PYTHON" "$LIB/generate.py" --to "$RESULTS" "${missing[@]}" -- "${COMMON[@]}" --path "$MODEL" \
+        --beam "$BEAM" --lenpen "$LENPEN" --max-tokens "$GENERATE_TOKENS" "${device[@]}"
 }
 
 stage_score() {

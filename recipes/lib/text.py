@@ -15,14 +15,22 @@ from files import RecipeError, add_file_arguments, files_to_make, rewrite, run_t
 from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
 
 STEPS = ("lowercase", "normalize", "printable", "apostrophe", "tokenize", "tokenize-dash", "squeeze")
+# What a rule of the punctuation normaliser needs to match: some sign, an apostrophe after another, two spaces.
+UNUSUAL = re.compile(r"[^\w ,.?!'-]|''|  ")
 _pipeline: list[Callable[[str], str]] = []
 
 
 def printable(line: str) -> str:
     """Replace control, format, private and unassigned characters by a space, as Moses does."""
-    if line.isascii() and line.isprintable():
+    if line.isprintable():
         return line
     return "".join(" " if unicodedata.category(char)[0] == "C" else char for char in line)
+
+
+def normalizer(lang: str) -> Callable[[str], str]:
+    """Moses' punctuation normalisation; lines that none of its rules can change skip them, which halves the time."""
+    rules = MosesPunctNormalizer(lang, perl_parity=True)
+    return lambda line: rules.normalize(line) if UNUSUAL.search(line) else line.strip()
 
 
 def step(name: str, lang: str) -> Callable[[str], str]:
@@ -30,7 +38,7 @@ def step(name: str, lang: str) -> Callable[[str], str]:
     if name == "lowercase":
         return str.lower
     if name == "normalize":
-        return MosesPunctNormalizer(lang, perl_parity=True).normalize
+        return normalizer(lang)
     if name == "printable":
         return printable
     if name == "apostrophe":

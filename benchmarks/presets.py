@@ -1,0 +1,107 @@
+"""Number of parameters of the presets, and how fast they train on this machine.
+
+Usage:
+    python benchmarks/presets.py                         parameters and speed of all presets (minutes on a CPU)
+    python benchmarks/presets.py --batches 0             parameters only
+    python benchmarks/presets.py rnn_attn_iwslt_de_en --tokens 4096 --bf16 --cuda
+
+Speed is target tokens per second of forward and backward pass over random sentences of 25 words, without optimizer and
+reading of data; on a CPU per second of one thread's time, whatever else the machine does. Vocabularies are those of the
+recipes' BPE.
+"""
+
+import argparse
+import logging
+import sys
+import time
+from pathlib import Path
+
+import torch
+from fairseq import options, tasks
+from fairseq.data import Dictionary
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT))
+from rnn_s2s_plugin.models.presets import PRESETS  # noqa: E402
+
+# Types of the joined vocabulary, by the corpus in the preset's name: merges and characters, about.
+VOCABULARY = {"tiny": 1000, "multi30k": 9712, "iwslt_de_en": 10150, "iwslt_en_vi": 10150, "wmt_en_de": 42000}
+VOCABULARY["wmt_en_fr"] = 44000
+LENGTH = 25
+
+
+def build(preset: str) -> tuple:
+    """Task, model and criterion of a preset, as fairseq-train would build them."""
+    size = next(size for corpus, size in VOCABULARY.items() if preset.endswith(corpus))
+    words = Dictionary()
+    for number in range(size - len(words)):
+        words.add_symbol(f"w{number}")
+    arguments = [str(ROOT), "--user-dir", str(ROOT / "rnn_s2s_plugin"), "--arch", preset, "--task", "translation"]
+    arguments += ["--source-lang", "a", "--target-lang", "b", "--criterion", "fused_label_smoothed_cross_entropy"]
+    parsed = options.parse_args_and_arch(options.get_training_parser(), [*arguments, "--label-smoothing", "0.1"])
+    config = convert_namespace_to_omegaconf(parsed)
+    task = tasks.get_task("translation")(config.task, words, words)
+    return task.build_model(config.model), task.build_criterion(config.criterion), words
+
+
+def random_batch(words: Dictionary, tokens: int) -> dict:
+    """About so many target tokens, as fairseq's data sets give them."""
+    rows = max(1, tokens // LENGTH)
+    source, target = (torch.randint(words.nspecial, len(words), (rows, LENGTH)) for _ in range(2))
+    source[:, -1] = target[:, -1] = words.eos()
+    inputs = {"src_tokens": source, "src_lengths": torch.full((rows,), LENGTH), "prev_output_tokens": target.roll(1, 1)}
+    return {"net_input": inputs, "target": target, "ntokens": target.numel(), "nsentences": rows}
+
+
+def to(sample: object, device: str) -> object:
+    """The sample on another device."""
+    if isinstance(sample, dict):
+        return {name: to(value, device) for name, value in sample.items()}
+    return sample.to(device) if torch.is_tensor(sample) else sample
+
+
+def speed(model, criterion, sample: dict, args: argparse.Namespace) -> float:
+    """Target tokens per second; the first batch is not counted."""
+    clock = time.perf_counter if args.cuda else time.process_time
+    for number in range(args.batches + 1):
+        if number == 1:
+            start = clock()
+        with torch.autocast(sample["target"].device.type, torch.bfloat16, enabled=args.bf16):
+            loss = criterion(model, sample)[0]
+        loss.backward()
+        model.zero_grad()
+        if args.cuda:
+            torch.cuda.synchronize()
+    return args.batches * sample["ntokens"] / (clock() - start)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batches", type=int, default=3, help="0: parameters only")
+    parser.add_argument("--tokens", type=int, default=1000, help="target tokens per batch")
+    parser.add_argument("--cuda", action="store_true")
+    parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16")
+    parser.add_argument("presets", nargs="*", metavar="PRESET", help="default: all but the tiny ones")
+    args = parser.parse_args()
+    if unknown := set(args.presets) - PRESETS.keys():
+        parser.error(f"unknown presets: {', '.join(sorted(unknown))}; there are {', '.join(PRESETS)}")
+    device = "cuda" if args.cuda else "cpu"
+    torch.set_num_threads(1)
+    logging.disable(logging.INFO)
+    print(f"{'preset':34} {'parameters':>12} {'of these embeddings':>20} {'tokens/s':>10}")
+    for preset in args.presets or [name for name in PRESETS if not name.endswith("_tiny")]:
+        torch.manual_seed(0)
+        model, criterion, words = build(preset)
+        embeddings = sum(p.numel() for n, p in model.named_parameters() if "embed" in n and p.size(0) == len(words))
+        count = sum(p.numel() for p in model.parameters())
+        rate = ""
+        if args.batches:
+            model.to(device).train()
+            rate = f"{speed(model, criterion, to(random_batch(words, args.tokens), device), args):10.0f}"
+        print(f"{preset:34} {count / 1e6:10.2f} M {embeddings / 1e6:18.2f} M {rate}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Translate several test sets with fairseq-generate, one after the other in one process.
+
+Usage:
+    python generate.py --to FOLDER newstest2014=test newstest2013=test1 -- DATA --path CHECKPOINT --beam 5 ...
+
+NAME=SUBSET leaves FOLDER/NAME.txt, which holds what ``fairseq-generate DATA ... --gen-subset SUBSET`` prints. (With a
+process each, importing fairseq would take longer than translating a small test set.)
+"""
+
+import argparse
+import logging
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from fairseq_cli import generate
+from files import atomic, run_tool
+
+
+def translate(folder: Path, name: str, subset: str, options: list[str]) -> None:
+    """One test set."""
+    sys.argv = ["fairseq-generate", *options, "--gen-subset", subset]
+    with atomic(folder / f"{name}.txt") as (out,), redirect_stdout(out):
+        generate.cli_main()
+    print(f"written: {folder / name}.txt", flush=True)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--to", type=Path, required=True, help="folder to write")
+    parser.add_argument("tests", nargs="+", metavar="NAME=SUBSET")
+    own, options = sys.argv[1:], []
+    if "--" in own:
+        own, options = own[: own.index("--")], own[own.index("--") + 1 :]
+    args = parser.parse_args(own)
+    # fairseq would send its log to the first file of hypotheses, also after that is closed.
+    logging.basicConfig(format="%(asctime)s | %(name)s | %(message)s", level=logging.INFO)
+    for test in args.tests:
+        translate(args.to, *test.split("=", 1), options)
+
+
+if __name__ == "__main__":
+    run_tool(main)
