@@ -14,8 +14,11 @@ warn_about_unknown_fairseq()  # first: with another version the imports below ma
 from . import data, generation, options  # noqa: E402, F401  (mended by their import)
 from .checkpoints import allow_checkpoint_classes  # noqa: E402
 from .messages import print_usage_errors_plainly  # noqa: E402
+from .processor import keep_freed_memory, use_avx512_products  # noqa: E402
 
 restore_numpy_compat()
 silence_warnings_about_fairseq()
 allow_checkpoint_classes()
 print_usage_errors_plainly()
+use_avx512_products()
+keep_freed_memory()

@@ -1,7 +1,8 @@
 """``--criterion fused_label_smoothed_cross_entropy``: fairseq's label-smoothed loss in less time and memory."""
 
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional, Tuple
 
+import torch
 from fairseq.criterions import register_criterion
 from fairseq.criterions.label_smoothed_cross_entropy import (
     LabelSmoothedCrossEntropyCriterion,
@@ -34,10 +35,15 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
             )
         features, _ = model(**sample["net_input"], features_only=True)
         target = sample["target"]
-        features, target = features[:, self.ignore_prefix_size :], target[:, self.ignore_prefix_size :]
-        words = target.ne(self.padding_idx)
+        features, target = features[:, self.ignore_prefix_size :], target[:, self.ignore_prefix_size :].flatten()
+        words = _positions(target.ne(self.padding_idx), sample["ntokens"] if self.ignore_prefix_size == 0 else None)
         sums = linear_cross_entropy(
-            features[words], output.weight, output.bias, target[words], self.eps, self.report_accuracy
+            features.flatten(0, 1).index_select(0, words),
+            output.weight,
+            output.bias,
+            target.index_select(0, words),
+            self.eps,
+            self.report_accuracy,
         )
         sample_size = sample["target"].size(0) if self.sentence_avg else sample["ntokens"]
         logged = {
@@ -49,5 +55,10 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
         }
         if self.report_accuracy:
             logged["n_correct"] = sums.correct.data
-            logged["total"] = words.sum()
+            logged["total"] = len(words)
         return sums.loss, sample_size, logged
+
+
+def _positions(mask: Tensor, count: Optional[int]) -> Tensor:
+    """Where the mask is True. With the count known beforehand a GPU need not be waited for."""
+    return (mask.nonzero() if count is None else torch.nonzero_static(mask, size=count)).squeeze(1)

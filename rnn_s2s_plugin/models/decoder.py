@@ -20,8 +20,9 @@ from ..errors import UsageError
 from ..modules.attention import Attention
 from ..modules.bridge import Bridge
 from ..modules.conv_attention import ContextConv, ConvAttention
+from ..modules.dropout import SequenceDropout
 from ..modules.output import ClusteredSoftmax, OutputFactor, OutputProjection
-from ..modules.recurrent import RecurrentStack, RepeatedRandomness, SequenceDropout, State, recurrence
+from ..modules.recurrent import RecurrentStack, RepeatedRandomness, State, recurrence
 from .config import Seq2SeqConfig, encoder_output_dim
 from .encoder import UNLIMITED, EncoderOut, WordEmbedding
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ..modules.attention import AttentionMemory
 from ..modules.bridge import summarize
-from ..modules.recurrent import BidirectionalRecurrence, Padding, RecurrentStack, SequenceDropout, recurrence
+from ..modules.dropout import SequenceDropout
+from ..modules.recurrent import BidirectionalRecurrence, Padding, RecurrentStack, recurrence
 from .config import Seq2SeqConfig
 
 # No recurrence has a longest sentence; this is fairseq's way to say so.

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .dropout import dropout
+
 SCORES = ("dot", "scaled_dot", "general", "concat", "concat_norm")
 
 
@@ -124,7 +126,7 @@ class Attention(nn.Module):
         scores = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
         scores = scores.masked_fill(padding[:, None, None, :], torch.finfo(scores.dtype).min)
         weights = torch.softmax(scores, dim=-1)
-        kept = F.dropout(weights, self.dropout, self.training).to(values.dtype)
+        kept = (dropout(weights, self.dropout) if self.training else weights).to(values.dtype)
         contexts = self.out_proj(self._merge_heads(torch.matmul(kept, values)))
         weights = weights.unflatten(2, (-1, length)).transpose(1, 2).flatten(0, 1)
         return contexts.reshape(rows, length, -1), weights

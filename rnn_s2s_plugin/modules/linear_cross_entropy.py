@@ -8,17 +8,21 @@ With logits z = W x + b, p = softmax(z), V words, target y and smoothing ε spre
 
 The last line needs nothing but p, so a slice of positions at a time goes through its logits, their softmax, its loss
 and its gradients while they are in cache; what is kept for backward is as large as x, W and b. Three matrix products
-in all, as many as without slices.
+in all, as many as without slices, and little else: log p is never formed. With s = log Σ_v exp(z_v), read off the
+largest logit and its probability as s = max z - log max p,
+
+    -log p_y = s - z_y        Σ_v (-log p_v) = V s - Σ_v z_v        Σ_v z_v = (Σ_v W_v) · x + Σ_v b_v
 """
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Logits held at a time: 16 MB in float32 on CPU; large products on a GPU.
-SLICE_LOGITS = {"cpu": 1 << 22, "cuda": 1 << 26}
+# Positions worked on at a time: as many as have so many logits, though enough for fast matrix products.
+SLICE_LOGITS = {"cpu": 1 << 21, "cuda": 1 << 26}
+SLICE_POSITIONS = 256
 # Gradients of logits are tiny: in float16 they are scaled up, though not so far that a slice's sum overflows.
 HALF_SCALE = 16.0
 
@@ -52,23 +56,35 @@ def linear_cross_entropy(
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, count: bool):
-        wanted = any(ctx.needs_input_grad[:3])
-        rest = smoothing / (len(weight) - 1)
-        # Sums over positions are float32 at least: losses, and the gradients of weight and bias.
+        vocabulary, rest = len(weight), smoothing / (len(weight) - 1)
+        hit = 1 - smoothing - rest
+        # Sums are float32 at least: losses, and the gradients of weight and bias.
         wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
-        grads = (torch.empty_like(x), *(torch.zeros_like(p, dtype=wide) for p in (weight, bias))) if wanted else None
-        sums = x.new_zeros(3, dtype=wide)
-        width = max(1, SLICE_LOGITS.get(x.device.type, 1 << 26) // len(weight))
+        gradients = _Gradients(x, weight, bias, wide) if any(ctx.needs_input_grad[:3]) else None
+        s, z_y = x.new_zeros(len(x), dtype=wide), x.new_zeros(len(x), dtype=wide)
+        correct = x.new_zeros((), dtype=wide)
+        width = max(SLICE_POSITIONS, SLICE_LOGITS.get(x.device.type, 1 << 26) // vocabulary)
+        logits = x.new_empty(min(width, len(x)), vocabulary)
         for start in range(0, len(x), width):
             part = slice(start, start + width)
-            log_p = torch.log_softmax(torch.addmm(bias, x[part], weight.t()), dim=-1, dtype=sums.dtype)
-            sums += _sums(log_p, target[part], smoothing, rest, count)
-            if wanted:
-                _accumulate(grads, part, log_p.exp_(), x, weight, target[part], (1 - smoothing - rest, rest))
-        if wanted:
-            ctx.save_for_backward(*grads)
+            y = target[part].unsqueeze(1)
+            z = torch.addmm(bias, x[part], weight.t(), out=logits[: len(y)])
+            z_y[part] = z.gather(1, y).squeeze(1)
+            largest = z.amax(1)
+            p = _softmax(z, wide)
+            s[part] = largest - p.amax(1).log()
+            if count:
+                correct += (p.argmax(1) == y.squeeze(1)).sum()
+            if gradients is not None:
+                gradients.add(part, p, y, hit, rest)
+        nll = (s - z_y).sum()
+        loss = hit * nll
+        if smoothing > 0:
+            z_sum = x.to(wide) @ weight.sum(0, dtype=wide) + bias.sum(dtype=wide)
+            loss = loss + rest * (vocabulary * s - z_sum).sum()
+        if gradients is not None:
+            ctx.save_for_backward(gradients.x, gradients.weight, gradients.bias)
             ctx.type = x.dtype
-        loss, nll, correct = sums
         ctx.mark_non_differentiable(nll, correct)
         return loss, nll, correct
 
@@ -79,31 +95,31 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return *((grad * factor).to(ctx.type) for grad in ctx.saved_tensors), None, None, None
 
 
-def _sums(log_p: Tensor, target: Tensor, smoothing: float, rest: float, count: bool) -> Tensor:
-    nll = -log_p.gather(1, target.unsqueeze(1)).sum()
-    smooth = -log_p.sum() if smoothing > 0 else 0.0
-    correct = (log_p.argmax(1) == target).sum().to(nll.dtype) if count else torch.zeros_like(nll)
-    return torch.stack([(1 - smoothing - rest) * nll + rest * smooth, nll, correct])
+def _softmax(z: Tensor, dtype: torch.dtype) -> Tensor:
+    """In place where that is possible: on CPU a second buffer would not fit the cache."""
+    if z.dtype == dtype and not z.is_cuda:
+        return torch.softmax(z, dim=1, out=z)
+    return torch.softmax(z, dim=1, dtype=dtype)
 
 
-def _accumulate(
-    grads: Tuple[Tensor, Tensor, Tensor],
-    part: slice,
-    p: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    target: Tensor,
-    shares: Tuple[float, float],
-) -> None:
-    """Adds this slice's gradients; ``p`` becomes the gradient of the logits."""
-    grad_x, grad_weight, grad_bias = grads
-    p.scatter_add_(1, target.unsqueeze(1), p.new_full((len(target), 1), -shares[0]))
-    if shares[1]:
-        p.sub_(shares[1])
-    grad_logits = (p.mul_(HALF_SCALE) if x.dtype == torch.float16 else p).to(x.dtype)
-    torch.mm(grad_logits, weight, out=grad_x[part])
-    if grad_weight.dtype == x.dtype:
-        grad_weight.addmm_(grad_logits.t(), x[part])
-    else:
-        grad_weight += torch.mm(grad_logits.t(), x[part])
-    grad_bias += grad_logits.sum(0, dtype=grad_bias.dtype)
+class _Gradients:
+    """Of the loss by x, W and b, summed up slice by slice; in float16 too large by ``HALF_SCALE``."""
+
+    def __init__(self, x: Tensor, weight: Tensor, bias: Tensor, wide: torch.dtype):
+        self.inputs = x, weight
+        self.x = torch.empty_like(x)
+        self.weight, self.bias = (torch.zeros_like(p, dtype=wide) for p in (weight, bias))
+
+    def add(self, part: slice, p: Tensor, y: Tensor, hit: float, rest: float) -> None:
+        """A slice's share; ``p`` becomes the gradient by its logits."""
+        x, weight = self.inputs
+        p.scatter_add_(1, y, p.new_full(y.shape, -hit))
+        if rest:
+            p.sub_(rest)
+        grad_z = (p.mul_(HALF_SCALE) if x.dtype == torch.float16 else p).to(x.dtype)
+        torch.mm(grad_z, weight, out=self.x[part])
+        if self.weight.dtype == x.dtype:
+            self.weight.addmm_(grad_z.t(), x[part])
+        else:
+            self.weight += torch.mm(grad_z.t(), x[part])
+        self.bias += grad_z.sum(0, dtype=self.bias.dtype)

@@ -1,8 +1,8 @@
 """Gated linear recurrences  h_t = a_t ⊙ h_{t-1} + b_t,  gates from the input alone.
 
 As nothing but the elementwise recurrence depends on the past, the matrix products of all positions are one call and
-the recurrence is a parallel scan. Gates and state are float32 whatever the precision of the rest: in bfloat16 a gate
-near 1 rounds to exactly 1 and the state drifts.
+the recurrence is a scan. Gates and state are float32 whatever the precision of the rest: in bfloat16 a gate near 1
+rounds to exactly 1 and the state drifts.
 """
 
 from typing import Optional, Tuple
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .causal_conv import look_back, weighted_sum
-from .scan import linear_scan
+from .scan import gated_scan
 
 LINEAR_CELLS = ("mingru", "minlstm")
 LONGEST_SPAN = 16
@@ -88,25 +88,21 @@ class LinearRecurrence(nn.Module):
         if self.conv is not None:
             x, past = self.conv(x, past[0] if past else None)
             past = [past]
-        projected = self.in_proj(x)
-        gates = projected.float() if projected.dtype in (torch.float16, torch.bfloat16) else projected
-        gates = gates.split(self.hidden_dim, dim=-1)
-        a, b = self._decay_and_input(*gates[: len(gates) - self.output_gate])
+        gates = self.in_proj(x).split(self.hidden_dim, dim=-1)
+        gate, candidate = self._gate_and_candidate(*gates[: len(gates) - self.output_gate])
         if lengths is not None:
-            padding = (torch.arange(x.size(1), device=x.device) >= lengths.unsqueeze(1)).unsqueeze(-1)
-            a, b = a.masked_fill(padding, 1.0), b.masked_fill(padding, 0.0)
-        h = linear_scan(a, b, h0 if h0 is None else h0.to(a.dtype))
+            padding = torch.arange(x.size(1), device=x.device) >= lengths.unsqueeze(1)
+            gate = gate.masked_fill(padding.unsqueeze(-1), -torch.inf)
+        h = gated_scan(gate, candidate, h0)
         y = h * F.silu(gates[-1]) if self.output_gate else h
         return y.to(x.dtype), (h[:, -1], *past)
 
-    def _decay_and_input(self, *gates: Tensor) -> Tuple[Tensor, Tensor]:
+    def _gate_and_candidate(self, *gates: Tensor) -> Tuple[Tensor, Tensor]:
         if self.cell == "mingru":
-            gate, candidate = gates
-            return torch.sigmoid(-gate), torch.sigmoid(gate) * candidate
+            return gates
         forget, write, candidate = gates
-        # σ(f) / (σ(f) + σ(i)) without dividing two numbers that may both be 0.
-        balance = F.logsigmoid(forget) - F.logsigmoid(write)
-        return torch.sigmoid(balance), torch.sigmoid(-balance) * candidate
+        # σ(i) / (σ(f) + σ(i)) as a σ, without dividing two numbers that may both be 0.
+        return F.logsigmoid(write) - F.logsigmoid(forget), candidate
 
 
 class ShortConv(nn.Module):

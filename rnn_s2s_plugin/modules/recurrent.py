@@ -10,7 +10,6 @@ from typing import Optional, Sequence, Tuple
 
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -32,37 +31,53 @@ class Padding:
     def __init__(self, mask: Tensor):
         self.mask = mask
         self.lengths = (~mask).sum(1)
-        self._words_first = mask.int().argsort(dim=1, stable=True)
-        self._original = self._words_first.argsort(dim=1)
         position = torch.arange(mask.size(1), device=mask.device).expand_as(mask)
         mirrored = self.lengths.unsqueeze(1) - 1 - position
-        self._mirrored = torch.where(mirrored >= 0, mirrored, position)
+        words_first = mask.int().argsort(dim=1, stable=True)
+        self._words_first, self._original, self._mirrored = (
+            _rows(order)
+            for order in (words_first, words_first.argsort(dim=1), torch.where(mirrored >= 0, mirrored, position))
+        )
 
     def words_first(self, x: Tensor) -> Tensor:
         """(batch, length, …): words moved to the left, in their order."""
-        return _gather_positions(x, self._words_first)
+        return _Permutation.apply(x, self._words_first, self._original)
 
     def original(self, x: Tensor) -> Tensor:
         """Undoes :meth:`words_first`."""
-        return _gather_positions(x, self._original)
+        return _Permutation.apply(x, self._original, self._words_first)
 
     def reverse(self, x: Tensor) -> Tensor:
         """Reverses the words of every sentence (given with words first); its own inverse."""
-        return _gather_positions(x, self._mirrored)
+        return _Permutation.apply(x, self._mirrored, self._mirrored)
 
     def last_word(self, x: Tensor) -> Tensor:
         """(batch, dim): what stands at the last word (given with words first)."""
         return _last_word(x, self.lengths)
 
 
-def _gather_positions(x: Tensor, index: Tensor) -> Tensor:
-    if x.dim() == 2:
-        return x.gather(1, index)
-    return x.gather(1, index.unsqueeze(-1).expand(-1, -1, x.size(2)))
+def _rows(order: Tensor) -> Tensor:
+    """(batch, length), positions within sentences -> (batch * length,), rows of the batch laid out as a list."""
+    first = torch.arange(len(order), device=order.device).unsqueeze(1) * order.size(1)
+    return (order + first).flatten()
+
+
+class _Permutation(torch.autograd.Function):
+    """Positions in another order. That the gradient is the inverse order, autograd does not know: it would add up."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, rows: Tensor, inverse: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, inverse)
+        return x.flatten(0, 1).index_select(0, rows).view(x.shape)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        rows, inverse = ctx.saved_tensors
+        return _Permutation.apply(grad, inverse, rows), None, None
 
 
 def _last_word(x: Tensor, lengths: Tensor) -> Tensor:
-    return _gather_positions(x, (lengths - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
+    return x[torch.arange(len(x), device=x.device), (lengths - 1).clamp(min=0)]
 
 
 class NonlinearRecurrence(nn.Module):
@@ -131,19 +146,6 @@ class BidirectionalRecurrence(nn.Module):
         # The short convolution's past (three dims) is of no use after the last word.
         pairs = [pair for pair in zip(ahead_state, back_state) if pair[0].dim() == 2]
         return torch.cat([ahead, padding.reverse(back)], dim=-1), tuple(torch.cat(pair, dim=-1) for pair in pairs)
-
-
-class SequenceDropout(nn.Module):
-    """Dropout on (batch, length, dim); ``variational``: the same mask at all positions (Gal & Ghahramani 2016)."""
-
-    def __init__(self, rate: float, variational: bool = False):
-        super().__init__()
-        self.rate, self.variational = rate, variational
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.variational or not self.training or self.rate == 0:
-            return F.dropout(x, self.rate, self.training)
-        return x * F.dropout(x.new_ones(x.size(0), 1, x.size(2)), self.rate)
 
 
 class RepeatedRandomness:

@@ -1,71 +1,116 @@
-"""The first-order linear recurrence  h_t = a_t * h_{t-1} + b_t,  for all t at once.
+"""The gated linear recurrence  h_t = (1 - z_t) ⊙ h_{t-1} + z_t ⊙ c_t  with  z_t = σ(g_t),  for all t.
 
-Pairs (a, b) compose associatively: two steps in a row are one step with a = a_2 a_1 and b = a_2 b_1 + b_2
-(Blelloch 1990, "Prefix sums and their applications"; Martin & Cundy 2018, "Parallelizing linear recurrent neural
-nets over sequence length"). Neighbours are combined into a sequence of half the length, that one is scanned, and the
-steps in between are filled in: log2(length) levels, about three elementwise operations per position in all. Nothing
-is divided and no logarithm is taken, so gates near 0 and near 1 are as exact as in a step-by-step loop.
+Gates and candidates of all positions are known beforehand; what is left is elementwise. On a GPU it is one kernel
+(``scan_triton.py``). On a CPU it is bound by memory, and a loop of one in-place operation per position reads and writes
+every number just once; only where a position has too few numbers to be worth an operation, many chunks of the sequence
+go through that loop side by side, and what each chunk hands to the next is added afterwards (Martin & Cundy 2018,
+"Parallelizing linear recurrent neural nets over sequence length"). Nothing is divided and no logarithm is taken, so
+gates near 0 and near 1 are as exact as in a step-by-step loop.
 """
 
-from typing import Optional
+from itertools import pairwise
+from math import isqrt
+from typing import Optional, Sequence
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+try:
+    from .scan_triton import GatedScanKernel
+except ImportError:  # PyTorch for CPU comes without Triton
+    GatedScanKernel = None
 
-def linear_scan(a: Tensor, b: Tensor, h0: Optional[Tensor] = None) -> Tensor:
-    """All states of ``h_t = a_t * h_{t-1} + b_t``.
+# A position of fewer numbers than this takes less time than the call of its operation; an operation on so many takes
+# longer. Where the first is so, sequences are cut into chunks until the second is.
+FEW_NUMBERS = 1 << 11
+MANY_NUMBERS = 1 << 16
+
+
+def gated_scan(gate: Tensor, candidate: Tensor, h0: Optional[Tensor] = None) -> Tensor:
+    """All states of ``h_t = (1 - σ(g_t)) h_{t-1} + σ(g_t) c_t``.
 
     Args:
-        a: (batch, length, dim), the decay of every step.
-        b: (batch, length, dim), the input of every step.
-        h0: (batch, dim), the state before the first step; zero when missing.
+        gate: (batch, length, dim), g_t; where it is -inf, h stays as it was.
+        candidate: (batch, length, dim), c_t.
+        h0: (batch, dim), the state before the first position; zero when missing.
 
     Returns:
-        (batch, length, dim): h_1 … h_length, in the type of ``a``.
+        (batch, length, dim): h_1 … h_length, in float32 at least: in bfloat16 a gate near 1 rounds to exactly 1.
     """
-    if a.shape != b.shape or a.dim() != 3:
-        raise ValueError(f"a and b must both be (batch, length, dim), got {tuple(a.shape)} and {tuple(b.shape)}")
-    if h0 is not None:
-        b = torch.cat([torch.addcmul(b[:, :1], a[:, :1], h0.unsqueeze(1)), b[:, 1:]], dim=1)
-    return _LinearScan.apply(a, b)
+    if gate.shape != candidate.shape or gate.dim() != 3:
+        shapes = f"{tuple(gate.shape)} and {tuple(candidate.shape)}"
+        raise ValueError(f"gate and candidate must both be (batch, length, dim), got {shapes}")
+    wide = torch.float32 if gate.dtype in (torch.float16, torch.bfloat16) else gate.dtype
+    if gate.numel() == 0:
+        return candidate.to(wide)
+    if h0 is None:
+        h0 = gate.new_zeros(gate.size(0), gate.size(2), dtype=wide)
+    if gate.is_cuda and GatedScanKernel is not None and wide == torch.float32:
+        return GatedScanKernel.apply(gate, candidate, h0)
+    return _GatedScan.apply(gate.to(wide), candidate.to(wide), h0.to(wide))
 
 
-class _LinearScan(torch.autograd.Function):
-    """Keeps gates and states only; the gradient is the same recurrence run from the end."""
+class _GatedScan(torch.autograd.Function):
+    """Keeps the states only; the gradient by h is the same recurrence run from the end."""
 
     @staticmethod
-    def forward(ctx, a: Tensor, b: Tensor) -> Tensor:
-        h = _scan(a, b)
-        ctx.save_for_backward(a, h)
+    def forward(ctx, gate: Tensor, candidate: Tensor, h0: Tensor) -> Tensor:
+        decay = torch.sigmoid(-gate)
+        h = torch.sigmoid(gate).mul_(candidate)
+        h[:, 0].addcmul_(decay[:, 0], h0)
+        h = _scan_(decay, h)
+        ctx.save_for_backward(gate, candidate, h0, h)
         return h
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_h: Tensor):
-        a, h = ctx.saved_tensors
-        # What reaches h_t comes from its own output and, through a_{t+1}, from h_{t+1}.
-        grad_b = _scan(_shift_left(a).flip(1), grad_h.flip(1)).flip(1)
-        grad_a = torch.zeros_like(a)
-        torch.mul(grad_b[:, 1:], h[:, :-1], out=grad_a[:, 1:])
-        return grad_a, grad_b
+        gate, candidate, h0, h = ctx.saved_tensors
+        z, decay = torch.sigmoid(gate), torch.sigmoid(-gate)
+        grad_h = _scan_back_(decay, grad_h.clone())
+        change = torch.empty_like(h)  # c_t - h_{t-1}, by which z_t moves h_t
+        torch.sub(candidate[:, 0], h0, out=change[:, 0])
+        torch.sub(candidate[:, 1:], h[:, :-1], out=change[:, 1:])
+        grad_h0 = decay[:, 0] * grad_h[:, 0]
+        grad_candidate = grad_h.mul_(z)
+        grad_gate = change.mul_(grad_candidate).mul_(decay)
+        return grad_gate, grad_candidate, grad_h0
 
 
-def _shift_left(a: Tensor) -> Tensor:
-    return torch.cat([a[:, 1:], torch.zeros_like(a[:, :1])], dim=1)
+def _chunks(x: Tensor) -> int:
+    """How many chunks of each sequence to work on side by side; 1 for the plain loop."""
+    numbers = x.size(0) * x.size(2)
+    return min(MANY_NUMBERS // numbers, isqrt(x.size(1))) if numbers <= FEW_NUMBERS else 1
 
 
-def _scan(a: Tensor, b: Tensor) -> Tensor:
-    length = a.size(1)
-    if length == 1:
-        return b.clone()
-    even, odd = slice(0, length - 1, 2), slice(1, length, 2)
-    pairs = _scan(a[:, odd] * a[:, even], torch.addcmul(b[:, odd], a[:, odd], b[:, even]))
-    h = torch.empty_like(b)
-    h[:, odd] = pairs
-    h[:, 0] = b[:, 0]
-    later = slice(2, length, 2)
-    between = pairs[:, : (length - 1) // 2]
-    torch.addcmul(b[:, later], a[:, later], between, out=h[:, later])
-    return h
+def _scan_(a: Tensor, b: Tensor) -> Tensor:
+    """b_t += a_t * b_{t-1}, in place."""
+    chunks = _chunks(b)
+    if chunks == 1:
+        _steps_(a.unbind(1)[1:], b.unbind(1))
+        return b
+    whole = b.size(1) // chunks * chunks
+    decay, within = a[:, :whole].unflatten(1, (chunks, -1)).clone(), b[:, :whole].unflatten(1, (chunks, -1))
+    decays = decay.unbind(2)
+    _steps_(decays[1:], within.unbind(2))
+    for previous, current in pairwise(decays):
+        current.mul_(previous)
+    carried = _scan_(decay[:, :, -1].contiguous(), within[:, :, -1].contiguous())
+    within[:, 1:].addcmul_(decay[:, 1:], carried[:, :-1, None])
+    _steps_(a[:, whole:].unbind(1), b[:, whole - 1 :].unbind(1))
+    return b
+
+
+def _scan_back_(a: Tensor, b: Tensor) -> Tensor:
+    """b_t += a_{t+1} * b_{t+1}, in place: h_t is reached from its own output and, through a_{t+1}, from h_{t+1}."""
+    if _chunks(b) == 1:
+        _steps_(a.unbind(1)[:0:-1], b.unbind(1)[::-1])
+        return b
+    shifted = torch.cat([a[:, 1:], a[:, :1]], dim=1)
+    return _scan_(shifted.flip(1), b.flip(1)).flip(1)
+
+
+def _steps_(decays: Sequence[Tensor], positions: Sequence[Tensor]) -> None:
+    for decay, (previous, current) in zip(decays, pairwise(positions)):
+        current.addcmul_(decay, previous)

@@ -6,7 +6,7 @@ from harness.options import MODELS, SMALL, fields
 from harness.subject import TARGET, Subject
 
 from rnn_s2s_plugin.models.encoder import WordEmbedding
-from rnn_s2s_plugin.modules.recurrent import SequenceDropout
+from rnn_s2s_plugin.modules.dropout import SequenceDropout
 
 STILL = {"dropout": 0.0, "embed_dropout": 0.0, "output_dropout": 0.0, "word_dropout": 0.0}
 STEPPING = {

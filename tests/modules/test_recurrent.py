@@ -13,7 +13,6 @@ from rnn_s2s_plugin.modules.recurrent import (
     NonlinearRecurrence,
     Padding,
     RecurrentStack,
-    SequenceDropout,
     recurrence,
 )
 
@@ -203,32 +202,6 @@ def test_padding_finds_the_last_word():
 def test_padding_works_on_vectors():
     padding, x = Padding(MASK), inputs(3)
     assert torch.equal(padding.original(padding.words_first(x)), x)
-
-
-# --- dropout -------------------------------------------------------------------------------------------------
-
-
-def test_variational_dropout_has_one_mask_per_sentence():
-    torch.manual_seed(0)
-    y = SequenceDropout(0.5, variational=True).train()(torch.ones(3, 7, 50))
-    assert set(y.unique().tolist()) == {0.0, 2.0}
-    assert torch.equal(y, y[:, :1].expand_as(y)), "the mask changes along time"
-    assert not torch.equal(y[0], y[1]), "the mask is the same for all sentences"
-    assert abs(y.mean() - 1) < 0.2
-
-
-def test_plain_dropout_has_a_mask_per_position():
-    torch.manual_seed(0)
-    y = SequenceDropout(0.5).train()(torch.ones(3, 7, 50))
-    assert set(y.unique().tolist()) == {0.0, 2.0}
-    assert not torch.equal(y, y[:, :1].expand_as(y))
-
-
-@pytest.mark.parametrize("variational", [False, True])
-def test_dropout_is_for_training(variational):
-    x = inputs()
-    assert torch.equal(SequenceDropout(0.9, variational).eval()(x), x)
-    assert torch.equal(SequenceDropout(0.0, variational).train()(x), x)
 
 
 # --- linear recurrences --------------------------------------------------------------------------------------

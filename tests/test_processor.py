@@ -1,0 +1,57 @@
+"""The settings for training on a CPU: applied where they help, and nowhere else."""
+
+import pytest
+import torch
+
+from rnn_s2s_plugin.compat import processor
+
+
+@pytest.fixture
+def precision():
+    """Sets the precision of products, which is put back afterwards."""
+    before = torch.get_float32_matmul_precision()
+    yield torch.set_float32_matmul_precision
+    torch.set_float32_matmul_precision(before)
+
+
+def pretend(monkeypatch, amd=True, capability="AVX512", gpu=False, exact=True):
+    monkeypatch.setattr(processor, "_is_amd", lambda: amd)
+    monkeypatch.setattr(processor, "_products_are_float32", lambda: exact)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+
+
+def test_products_go_to_onednn_where_mkl_is_slow(monkeypatch, precision):
+    precision("highest")
+    pretend(monkeypatch)
+    assert processor.use_avx512_products()
+    assert torch.get_float32_matmul_precision() == "medium"
+
+
+@pytest.mark.parametrize("otherwise", ({"amd": False}, {"capability": "AVX2"}, {"gpu": True}, {"exact": False}))
+def test_elsewhere_nothing_is_set(monkeypatch, precision, otherwise):
+    precision("highest")
+    pretend(monkeypatch, **otherwise)
+    assert not processor.use_avx512_products()
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_a_precision_that_was_chosen_stays(monkeypatch, precision):
+    precision("high")
+    pretend(monkeypatch)
+    assert not processor.use_avx512_products()
+    assert torch.get_float32_matmul_precision() == "high"
+
+
+@pytest.mark.parametrize("inner", (64, 512, 4096))
+def test_products_are_float32_with_the_plugin(inner):
+    """Errors of bfloat16 would be a hundred times larger."""
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(300, inner, generator=generator) for _ in range(2))
+    error = (x @ y.T - x.double() @ y.double().T).abs().max()
+    assert error < 2e-6 * inner
+
+
+def test_without_mallopt_nothing_happens(monkeypatch):
+    monkeypatch.setattr(processor.ctypes, "CDLL", lambda _: object())
+    assert not processor.keep_freed_memory()
