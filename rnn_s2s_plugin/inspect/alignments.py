@@ -39,12 +39,13 @@ def read_alignments(path: str, one_based: bool = False) -> List[Gold]:
         UsageError: for anything else than links, or a position below the first.
     """
     return [
-        _read_links(line, int(one_based), f"line {number} of {path}")
+        read_links(line, int(one_based), f"line {number} of {path}")
         for number, line in enumerate(read_lines(path), start=1)
     ]
 
 
-def _read_links(line: str, first: int, where: str) -> Gold:
+def read_links(line: str, first: int, where: str) -> Gold:
+    """A line of such a file; ``where`` names it in errors, ``first`` is the number of the first word."""
     sure, possible = set(), set()
     for text in line.split():
         match = re.fullmatch(r"(\d+)([-p?])(\d+)", text)

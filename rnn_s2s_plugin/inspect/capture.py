@@ -7,7 +7,6 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from ..modules.attention import Attention
 from ..modules.conv_attention import CausalConv
 from ..modules.linear_recurrence import LinearRecurrence
 
@@ -44,11 +43,10 @@ def capture(model: nn.Module) -> Iterator[Captured]:
     """
     recurrences = {name: module for name, module in model.named_modules() if isinstance(module, LinearRecurrence)}
     captured = Captured(recurrences)
-    hooks = [
-        module.register_forward_hook(lambda module, args, output: captured._weights.append(output[1].detach()))
-        for module in model.modules()
-        if isinstance(module, Attention)
-    ]
+    hooks = []
+    attention = getattr(model.decoder.attention, "attention", model.decoder.attention)  # without its convolution
+    if attention is not None:
+        hooks.append(attention.register_forward_hook(lambda module, args, output: captured._weights.append(output[1])))
     for name, layer in recurrences.items():
         inputs = captured._inputs[name]
         hooks.append(layer.register_forward_pre_hook(lambda layer, args, into=inputs: into.append(args[0].detach())))

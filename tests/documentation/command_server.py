@@ -84,7 +84,6 @@ class CommandServer:
 
 def serve(address: str) -> None:
     """Forks for every command; ends with its parent."""
-    import fairseq_cli.generate
     import torch
 
     import rnn_s2s_plugin.inspect.arguments  # noqa: F401
