@@ -10,9 +10,7 @@ from blocks import blocks
 from command_server import CommandServer
 from conftest import ROOT, run_fairseq
 from fairseq import options
-from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
-from fairseq.optim import OPTIMIZER_DATACLASS_REGISTRY
-from fairseq.optim.lr_scheduler import LR_SCHEDULER_DATACLASS_REGISTRY
+from fairseq.registry import REGISTRIES
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
 from rnn_s2s_plugin.models.config import FIELDS, flag
@@ -137,11 +135,9 @@ def known_options():
     known = {flag(name) for name in FIELDS} | OF_OTHER_TOOLS
     for kind in ("training", "interactive_generation", "eval_lm", "preprocessing", "validation"):
         known |= set(getattr(options, f"get_{kind}_parser")()._option_string_actions)
-    for registry in (TASK_DATACLASS_REGISTRY, CRITERION_DATACLASS_REGISTRY, OPTIMIZER_DATACLASS_REGISTRY):
-        for dataclass in registry.values():
-            known |= {flag(name) for name in getattr(dataclass, "__dataclass_fields__", ())}
-    for dataclass in LR_SCHEDULER_DATACLASS_REGISTRY.values():
-        known |= {flag(name) for name in dataclass.__dataclass_fields__}
+    registries = [TASK_DATACLASS_REGISTRY, *(registry["dataclass_registry"] for registry in REGISTRIES.values())]
+    for dataclass in (dataclass for registry in registries for dataclass in registry.values()):
+        known |= {flag(name) for name in getattr(dataclass, "__dataclass_fields__", ())}
     for path in (ROOT / "rnn_s2s_plugin" / "inspect").glob("*.py"):
         known |= set(re.findall(r'"(--[\w-]+)"', path.read_text(encoding="utf-8")))
     return known
