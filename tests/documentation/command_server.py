@@ -1,8 +1,9 @@
 """fairseq's commands and Python without their start-up time, for blocks of documentation that run in a real shell.
 
 One process imports everything, then forks for every command that a small stand-in (``fairseq-train``, ``python``, … in
-a folder at the front of PATH) passes on to it with its arguments, environment and standard streams. Training is cut
-short with :data:`LIMITS`; nothing else differs from the commands themselves.
+a folder at the front of PATH) passes on to it with its arguments, environment and standard streams. Training and
+translations, which nearly untrained models hardly end, are cut short with :data:`LIMITS`; nothing else differs from
+the commands themselves.
 """
 
 import array
@@ -21,7 +22,9 @@ from typing import Dict, List
 COMMANDS = ("train", "generate", "interactive", "validate", "preprocess", "score", "eval-lm", "hydra-train")
 LIMITS: Dict[str, List[str]] = {
     "fairseq-train": ["--max-update", "2", "--num-workers", "0"],
-    "fairseq-generate": ["--num-workers", "0"],
+    "fairseq-generate": ["--max-len-b", "20", "--num-workers", "0"],
+    "fairseq-interactive": ["--max-len-b", "20"],
+    "rnn_s2s_plugin.inspect show": ["--max-len-b", "20"],
     "fairseq-validate": ["--num-workers", "0"],
     "fairseq-eval-lm": ["--num-workers", "0"],
     "fairseq-hydra-train": ["optimization.max_update=2", "dataset.num_workers=0"],
@@ -124,7 +127,8 @@ def answer(connection: socket.socket) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    status = run(name, [*arguments, *LIMITS.get(name, [])])
+    module = " ".join(arguments[1:3]) if arguments[:1] == ["-m"] else name
+    status = run(name, [*arguments, *LIMITS.get(module, [])])
     sys.stdout.flush()
     sys.stderr.flush()
     connection.sendall(str(status).encode())

@@ -126,8 +126,8 @@ def test_functions_that_are_linked_are_in_the_file(page):
             assert name[1] in names_in(page.parent / target), f"{page.name}: {name[1]} is not in {target}"
 
 
-# Of pip, fast installers, torchrun and the recipes.
-OF_OTHER_TOOLS = {"--no-build-isolation", "--dry-run", "--logdir"}
+# Of pip, TensorBoard, and the walk-throughs in examples/.
+OF_OTHER_TOOLS = {"--no-build-isolation", "--logdir", "--folder", "--updates", "--train"}
 
 
 def known_options():
