@@ -22,6 +22,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["rnn_s2s_plugin", "rnn_s2s_plugin.*"]),
+    package_data={"rnn_s2s_plugin.inspect": ["page.html"]},
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.6",

@@ -31,10 +31,3 @@ def test_readme_names_only_what_there_is():
     ours = {flag(name) for name in FIELDS}
     for name in re.findall(r"`(--(?:cell|attention|context|bridge|input|encoder|decoder)[\w-]*)", README):
         assert name in ours, name
-
-
-def test_python_example_of_the_readme_runs():
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    scope = {}
-    exec(example, scope)
-    assert scope["contexts"].shape == (2, 4, 6) and scope["context"].shape == (2, 1, 6)

@@ -342,18 +342,13 @@ def test_report(generated):
     german, english, weights = report.word_attention(translations[1])
     assert (german, english) == (["vierundzwanzig", "Autos", "."], ["twenty-four", "cars", "."])
     assert weights.tolist() == [[1, 0, 0], [0, 0.8, 0.2], [0, 0, 1]]
-    assert report.alignment(report.word_attention(translations[0])[2]) == gold[0].sure | {(3, 1)}
+    assert report.links_of(report.word_attention(translations[0])[2]) == gold[0].sure | {(3, 1)}
     lines = report.summary(translations, gold)
     assert any("50.0 %  of 2 test sentences" in line for line in lines)
     assert any("100.0 %  of 1: number words" in line for line in lines)
     assert "0.0 %" in lines[-1]
     assert "expected    He picks him up." in report.show(translations[0], gold[0])
     assert "picks < holt+ab" in report.show(translations[0], gold[0])
-
-
-def test_alignment_error_rate():
-    gold = report.Gold("", "", "new", {(0, 0), (1, 1)}, {(0, 0), (1, 1), (2, 1)})
-    assert report.alignment_error_rate([({(0, 0), (2, 1), (3, 2)}, gold)]) == pytest.approx(1 - (1 + 2) / (3 + 2))
 
 
 def test_heatmap(generated):

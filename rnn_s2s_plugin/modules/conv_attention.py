@@ -72,6 +72,21 @@ class CausalConv(nn.Module):
         views, past = look_back(x, past, self.kernel, self.dilation)
         return self._combine(x, views), past
 
+    @torch.no_grad()
+    def tap_shares(self) -> Tensor:
+        """(rows, kernel): how much of the output comes from each tap, the present first; rows sum to one.
+
+        Shares are of the Frobenius norms of what maps c_{t-jd} to c'_t (``gated``: what is added to c_t), or the
+        normalised weights themselves of every head (``lightweight``).
+        """
+        if self.kind == "lightweight":
+            return torch.softmax(self.taps, dim=0).t()
+        if self.kind == "gated":
+            norms = self.proj.weight.unflatten(1, (self.kernel, -1)).transpose(0, 1).flatten(1).norm(dim=1)
+        else:
+            norms = (self.taps * self.proj.weight.norm(dim=0)).norm(dim=1)
+        return (norms / norms.sum()).unsqueeze(0)
+
     def _combine(self, x: Tensor, views: list) -> Tensor:
         if self.kind == "gated":
             return x + F.glu(self.proj(torch.cat(views, dim=-1)), dim=-1)

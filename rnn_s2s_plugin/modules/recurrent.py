@@ -5,8 +5,9 @@ rows here, padding at the right, so that nothing recurrent has to know about pad
 and back.
 """
 
+from functools import partial
 from itertools import pairwise
-from typing import Optional, Sequence, Tuple
+from typing import Callable, Dict, Optional, Sequence, Tuple
 
 import torch
 import torch.nn as nn
@@ -16,7 +17,6 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from .linear_recurrence import LINEAR_CELLS, LinearRecurrence
 
 NONLINEAR_CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-CELLS = (*NONLINEAR_CELLS, *LINEAR_CELLS)
 
 State = Tuple[Tensor, ...]
 
@@ -133,11 +133,17 @@ class NonlinearRecurrence(nn.Module):
         return y, tuple(part.squeeze(0) for part in state)
 
 
+# Every cell's layer, made of input_dim and hidden_dim. A new cell is an entry here (docs/extending.md).
+CELLS: Dict[str, Callable[..., nn.Module]] = {
+    **{cell: partial(NonlinearRecurrence, cell) for cell in NONLINEAR_CELLS},
+    **{cell: partial(LinearRecurrence, cell) for cell in LINEAR_CELLS},
+}
+
+
 def recurrence(cell: str, input_dim: int, hidden_dim: int, conv_kernel: int = 0, output_gate: bool = False):
     """The layer of that name; ``conv_kernel`` and ``output_gate`` are of the linear recurrences."""
-    if cell in NONLINEAR_CELLS:
-        return NonlinearRecurrence(cell, input_dim, hidden_dim)
-    return LinearRecurrence(cell, input_dim, hidden_dim, conv_kernel, output_gate)
+    options = {"conv_kernel": conv_kernel, "output_gate": output_gate} if cell in LINEAR_CELLS else {}
+    return CELLS[cell](input_dim, hidden_dim, **options)
 
 
 class BidirectionalRecurrence(nn.Module):

@@ -15,7 +15,7 @@ from rnn_s2s_plugin.modules.recurrent import CELLS
 SIZE = st.sampled_from([4, 8])
 RATE = st.sampled_from([0.0, 0.3])
 VALUES = {
-    "cell": st.sampled_from(CELLS),
+    "cell": st.sampled_from([*CELLS]),
     "encoder_cell": st.sampled_from([None, *CELLS]),
     "decoder_cell": st.sampled_from([None, *CELLS]),
     "linear_conv_kernel": st.sampled_from([0, 0, 2, 3]),

@@ -1,0 +1,75 @@
+"""The command line of what needs a model: fairseq-interactive's own options, and a few."""
+
+import argparse
+from typing import List, Optional, Sequence, Tuple
+
+from fairseq import options
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+from ..errors import UsageError
+from .sentences import Inspection, LoadedModel, Sentence, inspect_sentences, load, read_file, read_split
+
+# Options of fairseq-interactive that ask for other output than its best translation.
+WITHOUT_EFFECT = ("constraints", "print_alignment", "score_reference", "replace_unk", "prefix_size")
+
+
+def model_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """fairseq-interactive's parser, for ``DATA --path CHECKPOINT`` and all that concerns text and search."""
+    parser = options.get_interactive_generation_parser()
+    parser.prog = f"python -m rnn_s2s_plugin.inspect {command}"
+    parser.description = f"{description} Options are those of fairseq-interactive, and the last group below."
+    # Shown in the help as fairseq does; None tells whether they were given.
+    parser.set_defaults(input=None, gen_subset=None)
+    return parser
+
+
+def add_sentence_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Which sentences: adds a group of options and returns it."""
+    group = parser.add_argument_group(
+        "inspection", "sentences come from --input FILE (or -, standard input), or from the data's split --gen-subset"
+    )
+    group.add_argument("--reference", metavar="FILE", help="translations of --input, line by line")
+    group.add_argument(
+        "--forced", action="store_true", help="look at the references being translated, not at the model's translations"
+    )
+    group.add_argument("--ids", metavar="N,N,…", help="numbers of the sentences to look at, from 0 (default: all)")
+    group.add_argument("--limit", type=int, metavar="N", help="look at so many sentences at most (default: all)")
+    return group
+
+
+def inspect_from(args: argparse.Namespace, gates: bool = True) -> Tuple[LoadedModel, List[Inspection]]:
+    """Loads the model and looks at the sentences that the command line asks for.
+
+    Raises:
+        UsageError: for options that do not go together, or a sentence that is not there.
+    """
+    if args.input is not None and args.gen_subset is not None:
+        raise UsageError("--input and --gen-subset are two sources of sentences: give one")
+    if args.gen_subset is not None and args.reference is not None:
+        raise UsageError("--reference belongs to --input: a split of the data (--gen-subset) has its own")
+    split = args.gen_subset
+    args.input, args.gen_subset = args.input or "-", args.gen_subset or "test"
+    cfg = convert_namespace_to_omegaconf(args)
+    for name in WITHOUT_EFFECT:
+        if getattr(cfg.generation, name):
+            raise UsageError(f"--{name.replace('_', '-')} has no effect here: leave it out")
+    loaded = load(cfg)
+    sentences = read_split(loaded, split) if split else read_file(loaded, args.input, args.reference)
+    return loaded, inspect_sentences(loaded, select(sentences, args.ids, args.limit), args.forced, gates)
+
+
+def select(sentences: Sequence[Sentence], ids: Optional[str], limit: Optional[int]) -> List[Sentence]:
+    """The sentences asked for, in the order of ``ids``."""
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit must be at least 1, got {limit}")
+    if ids is None:
+        return [sentence for sentence, _ in zip(sentences, range(limit))] if limit else list(sentences)
+    try:
+        numbers = [int(number) for number in ids.split(",")]
+    except ValueError:
+        raise UsageError(f"--ids must be numbers with commas between them, got {ids!r}") from None
+    found = {sentence.number: sentence for sentence in sentences}
+    for number in numbers:
+        if number not in found:
+            raise UsageError(f"--ids {number}: there are sentences 0 to {len(found) - 1}")
+    return [found[number] for number in numbers][:limit]

@@ -1,0 +1,80 @@
+"""fairseq-train's logs, of any ``--log-format`` that prints figures (simple, json, tqdm)."""
+
+import json
+import re
+from typing import Dict, List, NamedTuple
+
+from ..errors import UsageError
+from .sentences import read_lines
+
+
+class Point(NamedTuple):
+    """Figures after so many updates."""
+
+    updates: int
+    figures: Dict[str, float]
+
+
+class Curves(NamedTuple):
+    """What a log says of a run: during the epochs, at their ends, and on the validation sets."""
+
+    inner: List[Point]
+    train: List[Point]
+    valid: List[Point]
+
+
+def read_log(path: str) -> Curves:
+    """
+    Raises:
+        UsageError: if the file holds no figures of a training run.
+    """
+    curves = Curves([], [], [])
+    for line in read_lines(path):
+        for name, figures in _figures(line):
+            if "num_updates" in figures:
+                getattr(curves, name).append(Point(int(figures.pop("num_updates")), figures))
+    if not any(curves):
+        raise UsageError(
+            f"{path} holds no figures of fairseq-train; keep its output, or give it --log-file FILE, with --log-format "
+            "simple or json"
+        )
+    # A run that was resumed says some things twice: the last counts.
+    return Curves(
+        *(list({point.updates: point for point in sorted(part, key=lambda p: p.updates)}.values()) for part in curves)
+    )
+
+
+def _figures(line: str):
+    if match := re.search(r"(\{.*\})\s*$", line):
+        yield from _from_json(match[1])
+    elif match := re.search(r"epoch \d+:\s+\d+ / \d+ (\S+=.*)$", line):
+        yield "inner", _numbers(pair.split("=", 1) for pair in match[1].split(", "))
+    elif match := re.search(r"epoch \d+ \| valid on '[^']*' subset \| (.*)$", line):
+        yield "valid", _numbers(pair.split(" ", 1) for pair in match[1].split(" | "))
+    elif match := re.search(r"epoch \d+ \| (loss .*)$", line):
+        yield "train", _numbers(pair.split(" ", 1) for pair in match[1].split(" | "))
+
+
+def _from_json(text: str):
+    try:
+        entry = json.loads(text)
+    except ValueError:
+        return  # the configuration is printed in braces too
+    if "train_loss" in entry:
+        yield "train", _numbers((name.removeprefix("train_"), value) for name, value in entry.items())
+    elif "update" in entry:
+        yield "inner", _numbers(entry.items())
+    else:
+        split = next((name.removesuffix("_loss") for name in entry if name.endswith("_loss")), None)
+        if split:
+            yield "valid", _numbers((name.removeprefix(f"{split}_"), value) for name, value in entry.items())
+
+
+def _numbers(pairs) -> Dict[str, float]:
+    found = {}
+    for name, value in pairs:
+        try:
+            found[name.strip()] = float(value)
+        except (TypeError, ValueError):
+            continue  # None, or the name of a subset
+    return found

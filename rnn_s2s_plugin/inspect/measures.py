@@ -1,0 +1,27 @@
+"""Figures of attention: how sharp it is, and what of the source it covers."""
+
+from typing import NamedTuple, Sequence
+
+import numpy as np
+
+
+class Coverage(NamedTuple):
+    """How much attention source words get in sum over the target; about 1 where words match one to one."""
+
+    mean: float
+    under: float  # share of source words below a bound: perhaps not translated
+    over: float  # share above a bound: perhaps translated several times
+
+
+def entropy(weights: np.ndarray) -> np.ndarray:
+    """(…, S) -> (…): in bits; 0 where all attention is on one position, log2 S where it is even."""
+    logs = np.log2(weights, out=np.zeros_like(weights), where=weights > 0)
+    return -(weights * logs).sum(-1)
+
+
+def coverage(weights: Sequence[np.ndarray], under: float, over: float) -> Coverage:
+    """Over all sentences, each (target words, source words)."""
+    sums = np.concatenate([matrix.sum(0) for matrix in weights])
+    if not len(sums):
+        return Coverage(0.0, 0.0, 0.0)
+    return Coverage(float(sums.mean()), float((sums < under).mean()), float((sums > over).mean()))

@@ -1,0 +1,140 @@
+"""Pictures, with matplotlib: the kind (PNG, SVG, PDF) follows from the file's name."""
+
+import logging
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Iterator, List, Sequence
+
+import numpy as np
+
+from ..errors import UsageError
+from .sentences import Inspection
+from .views import View, band_order, bands, recurrence_labels, recurrence_title
+
+GRID = "#d9dee5"
+COLOURS = ("#1f5fa8", "#c8501e", "#2a7d46", "#7a3fa0", "#8a6d00", "#555f6b")
+# Looked for when the default font lacks a letter, as it does for Chinese or Hindi.
+FONTS = ("Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Arial Unicode MS")
+
+
+def plotting() -> Any:
+    """matplotlib.pyplot, set up to draw into files.
+
+    Raises:
+        UsageError: if matplotlib is not there, or not usable.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise UsageError(f"pictures need matplotlib ({error}): pip install matplotlib") from None
+    matplotlib.use("Agg")
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # fairseq's logging would show its notes to itself
+    from matplotlib import font_manager, pyplot
+
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    pyplot.rcParams["font.family"] = ["DejaVu Sans", *(font for font in FONTS if font in installed)]
+    pyplot.rcParams["svg.fonttype"] = "path"  # the same everywhere, whatever fonts are installed
+    pyplot.rcParams["axes.formatter.useoffset"] = False
+    return pyplot
+
+
+@contextmanager
+def figure_file(path: Path, rows: int = 1, columns: int = 1, size: Sequence[float] = (6, 4)) -> Iterator[Any]:
+    """A grid of axes (rows, columns) to draw on; afterwards the file appears, whole, under its name."""
+    pyplot = plotting()
+    figure, axes = pyplot.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    try:
+        yield axes
+        partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+        # Without the date the same input gives the same file.
+        figure.savefig(partial, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)
+        os.replace(partial, path)
+    finally:
+        pyplot.close(figure)
+
+
+def draw_matrix(axes: Any, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str = "") -> Any:
+    """One heat map of values from 0 to 1 with a label at every row and column."""
+    picture = axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    axes.set_xticks(range(len(columns)), plain(columns), rotation=50, ha="left", rotation_mode="anchor")
+    axes.set_yticks(range(len(rows)), plain(rows))
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0, labelsize=10)
+    axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color=GRID, linewidth=0.7)
+    axes.tick_params(which="minor", length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if title:
+        axes.set_xlabel(title, fontsize=11)
+    return picture
+
+
+def plain(labels: Sequence[str]) -> List[str]:
+    """Labels in which matplotlib finds no formulas: a word may hold dollar signs."""
+    return [label.replace("$", r"\$") for label in labels]
+
+
+def add_scale(picture: Any, axes: Any, label: str) -> None:
+    """A colour scale beside the axes."""
+    axes = axes.ravel().tolist()
+    bar = axes[0].figure.colorbar(picture, ax=axes, shrink=0.6, aspect=18, pad=0.02)
+    bar.set_label(label)
+    bar.outline.set_visible(False)
+
+
+def draw_attention(path: Path, view: View) -> None:
+    """The attention of a sentence, target words down and source words across; several heads side by side."""
+    heads, rows, columns = view.attention.shape
+    across = min(heads, 4)
+    down = -(-heads // across)
+    longest = max(map(len, view.source))
+    size = (
+        1.4 + across * (0.34 * columns + 0.09 * max(map(len, view.target))),
+        down * (0.5 + 0.07 * longest + 0.3 * rows),
+    )
+    with figure_file(path, down, across, size) as grid:
+        for head, axes in enumerate(grid.ravel()):
+            if head < heads:
+                title = f"head {head + 1}" if heads > 1 else ""
+                picture = draw_matrix(axes, view.attention[head], view.target, view.source, title)
+            else:
+                axes.set_visible(False)
+        add_scale(picture, grid, "attention weight")
+
+
+def draw_gates(path: Path, inspection: Inspection) -> None:
+    """What every linear recurrence keeps of its state at each word, its dims in bands."""
+    order = band_order([inspection])
+    labels = [recurrence_labels(inspection, name) for name in order]
+    width = 2.6 + 0.34 * max(map(len, labels))
+    with figure_file(path, len(order), 1, (width, 3.0 * len(order))) as grid:
+        for axes, (name, dims), words in zip(grid[:, 0], order.items(), labels):
+            values = bands(inspection.decays[name], dims)
+            picture = draw_matrix(axes, values, [""] * len(values), words)
+            axes.set_ylabel(f"{recurrence_title(name)}\nlong ←  memory  → short", fontsize=9)
+            axes.invert_yaxis()
+        add_scale(picture, grid, "kept of the state, $a_t$")
+
+
+def draw_convolution(path: Path, shares: Sequence[np.ndarray]) -> None:
+    """How much every layer of the context convolution takes from each past context."""
+    with figure_file(path, len(shares), 1, (4.6, 2.2 * len(shares))) as grid:
+        for number, (axes, rows) in enumerate(zip(grid[:, 0], shares), start=1):
+            lags = np.arange(rows.shape[1])
+            for head, row in enumerate(rows):
+                axes.bar(lags + 0.8 * (head + 0.5) / len(rows) - 0.4, row, 0.8 / len(rows), color=COLOURS[head % 6])
+            axes.set_xticks(lags, ["now", *(f"−{lag}" for lag in lags[1:])])
+            axes.set_ylabel(f"share, layer {number}")
+            tidy(axes)
+        grid[-1, 0].set_xlabel("context, positions back (in steps of the dilation)")
+
+
+def tidy(axes: Any) -> None:
+    """Horizontal lines, and no frame but the axes."""
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)

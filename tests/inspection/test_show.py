@@ -1,0 +1,141 @@
+"""The page and the pictures of ``inspect show``, through its command line."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from rnn_s2s_plugin.inspect.__main__ import main
+from rnn_s2s_plugin.inspect.page import SCALE
+
+pytest.importorskip("matplotlib")
+
+CONV = "--arch rnn_conv_attn_tiny --cell mingru --linear-conv-kernel 2 --attention-heads 2".split()
+
+
+@pytest.fixture(scope="module")
+def rich(train, tmp_path_factory):
+    """A model with two heads, a context convolution and linear recurrences."""
+    folder = tmp_path_factory.mktemp("rich")
+    train(folder, *CONV, "--max-update", "5", "--no-epoch-checkpoints")
+    return str(folder / "checkpoint_last.pt")
+
+
+def data_of(page):
+    text = page.read_text(encoding="utf-8")
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])
+
+
+def test_page_holds_what_the_model_did(rich, corpus, fairseq, tmp_path, capsys):
+    command = ["show", str(corpus.data), "--path", rich, "--gen-subset", "test", "--limit", "6", "--cpu"]
+    main([*command, "--output", str(tmp_path), "--beam", "3", "--pictures", "none"])
+    assert "wrote" in capsys.readouterr().out
+    data = data_of(tmp_path / "index.html")
+    generated = fairseq("generate", corpus.data, "--path", rich, "--beam", "3", "--print-alignment", "soft")
+    assert [sentence["number"] for sentence in data["sentences"]] == list(range(6))
+    for number, sentence in enumerate(data["sentences"]):
+        score, text = generated.field("H")[number].split("\t")
+        assert (sentence["targetText"], sentence["score"]) == (text, pytest.approx(float(score), abs=1e-3))
+        assert sentence["reference"] == corpus.lines("test", "tgt")[number]
+        assert sentence["source"] == [*corpus.lines("test", "src")[number].split(), "</s>"]
+        heads = sentence["attention"]
+        assert len(heads) == 2 and len(heads[0]) == len(sentence["target"]) == len(sentence["probabilities"])
+        printed = [[float(p) for p in row.split(",")] for row in generated.field("A")[number].split()]
+        width = len(sentence["source"])
+        for t, row in enumerate(printed):
+            mean = [(heads[0][t][s] + heads[1][t][s]) / 2 / SCALE for s in range(width)]
+            assert mean == pytest.approx(row[-width:], abs=2e-3)
+        assert {gate["side"] for gate in sentence["gates"]} == {"source", "target"}
+        for gate in sentence["gates"]:
+            assert all(len(row) == len(gate["labels"]) for row in gate["values"])
+            assert all(0 <= value <= SCALE for row in gate["values"] for value in row)
+    (layer,) = data["convolution"]
+    assert sum(layer[0]) == pytest.approx(1, abs=1e-3)
+
+
+def test_page_is_alone_and_words_are_no_markup(rich, corpus, tmp_path):
+    lines = tmp_path / "lines"
+    lines.write_text("one </script><b>two</b> & <!-- ümlaut\n\n", encoding="utf-8")
+    command = ["show", str(corpus.data), "--path", rich, "--input", str(lines), "--cpu", "--pictures", "none"]
+    main([*command, "--output", str(tmp_path / "out")])
+    page = tmp_path / "out" / "index.html"
+    sentences = data_of(page)["sentences"]
+    assert sentences[0]["sourceText"] == "one </script><b>two</b> & <!-- ümlaut"
+    assert sentences[1]["source"] == ["</s>"] and sentences[1]["reference"] is None
+    text = page.read_text(encoding="utf-8")
+    assert text.count("</script>") == 2
+    assert re.findall(r"https?://[\w./]+", text) == ["http://www.w3.org/2000/svg"]  # a name, never fetched
+    assert not re.findall(r"\bsrc=|@import|url\(", text)
+    assert "default-src 'none'" in text
+
+
+def test_pictures(rich, corpus, tmp_path):
+    command = ["show", str(corpus.data), "--path", rich, "--gen-subset", "test", "--cpu", "--ids", "4,2"]
+    main([*command, "--output", str(tmp_path), "--pictures", "svg", "--forced"])
+    names = ["attention_2", "attention_4", "gates_2", "gates_4", "context_conv"]
+    assert {path.name for path in tmp_path.iterdir()} == {"index.html", *(f"{name}.svg" for name in names)}
+    once = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    main([*command, "--output", str(tmp_path), "--pictures", "png", "--forced"])
+    for name in names:
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert once[f"{name}.svg"].startswith(b"<?xml") and b"<path" in once[f"{name}.svg"]
+    (sentence, _) = data_of(tmp_path / "index.html")["sentences"]
+    assert sentence["targetText"] == sentence["reference"] == corpus.lines("test", "tgt")[4]
+
+
+def test_subwords_are_joined_on_request(train, fairseq, tmp_path, capsys):
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.src").write_text("ein@@ s zwei $ 5\n" * 20)
+        (tmp_path / f"{split}.tgt").write_text("o@@ ne two $ 5\n" * 20)
+    prefixes = [f"--{split}pref={tmp_path / split}" for split in ("train", "test")]
+    data = tmp_path / "data"
+    fairseq("preprocess", "-s", "src", "-t", "tgt", *prefixes, "--destdir", data)
+    fairseq(
+        "train", data, "--arch", "rnn_attn_tiny", "--optimizer", "adam", "--lr", "0.01", "--max-tokens", "200",
+        "--max-update", "2", "--save-dir", tmp_path, "--disable-validation", "--no-epoch-checkpoints",
+    )  # fmt: skip
+    command = ["show", str(data), "--path", str(tmp_path / "checkpoint_last.pt"), "--gen-subset", "test", "--limit"]
+    main([*command, "1", "--cpu", "--remove-bpe", "--forced", "--output", str(tmp_path / "out")])
+    assert "one two $ 5" in capsys.readouterr().out
+    (sentence,) = data_of(tmp_path / "out" / "index.html")["sentences"]
+    assert sentence["source"] == ["ein", "·s", "zwei", "$", "5", "</s>"]
+    assert sentence["words"][0]["texts"] == ["eins", "zwei", "$", "5", "</s>"]
+    assert sentence["words"][1]["groups"] == [[0, 1], [2], [3], [4], [5]]
+    assert (tmp_path / "out" / "attention_0.png").exists()
+
+
+def test_standard_input(rich, corpus, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("one two\n"))
+    main(["show", str(corpus.data), "--path", rich, "--cpu", "--pictures", "none", "--output", str(tmp_path)])
+    assert capsys.readouterr().out.startswith("0\t-")
+
+
+def test_a_model_without_attention_has_a_page_with_scores(train, corpus, tmp_path):
+    train(tmp_path, "--arch", "rnn_basic_tiny", "--max-update", "1", "--no-epoch-checkpoints")
+    command = ["show", str(corpus.data), "--path", str(tmp_path / "checkpoint_last.pt"), "--gen-subset", "test"]
+    main([*command, "--limit", "2", "--cpu", "--output", str(tmp_path / "out")])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
+    sentence = data_of(tmp_path / "out" / "index.html")["sentences"][0]
+    assert sentence["attention"] is None and sentence["gates"] == [] and sentence["probabilities"]
+
+
+def test_checkpoints_that_cannot_be_shown(rich, corpus, train, tmp_path):
+    with pytest.raises(SystemExit, match="--path must name one checkpoint, got 2"):
+        main(["show", str(corpus.data), "--path", f"{rich}:{rich}", "--gen-subset", "test", "--cpu"])
+    train(tmp_path, "--arch", "lstm", "--max-update", "1", "--no-epoch-checkpoints", "--decoder-out-embed-dim", "16")
+    with pytest.raises(SystemExit, match="LSTMModel; only this plugin's"):
+        main(
+            ["show", str(corpus.data), "--path", str(tmp_path / "checkpoint_last.pt"), "--gen-subset", "test", "--cpu"]
+        )
+
+
+def test_command_line_as_a_process(rich, corpus, tmp_path):
+    """An error is one sentence; so is it that a command does not exist."""
+    program = [sys.executable, "-m", "rnn_s2s_plugin.inspect"]
+    wrong = subprocess.run([*program, "aer", "no-such-file", "other"], capture_output=True, text=True, cwd=tmp_path)
+    assert wrong.returncode == 1
+    assert wrong.stderr.splitlines()[-1].startswith("python -m rnn_s2s_plugin.inspect aer: error: no-such-file cannot")
+    assert "Traceback" not in wrong.stderr
