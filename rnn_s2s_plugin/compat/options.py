@@ -4,9 +4,9 @@ import argparse
 import os
 
 import torch
-from fairseq import options, utils
+from fairseq import models, options, utils
 from fairseq.dataclass import utils as dataclass_utils
-from fairseq.models import ARCH_CONFIG_REGISTRY, MODEL_DATACLASS_REGISTRY
+from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY, MODEL_DATACLASS_REGISTRY
 from omegaconf import open_dict
 
 from ..errors import UsageError
@@ -21,6 +21,15 @@ def apply_preset_before_defaults(original, config_class, cfg, *args, **kwargs):
         with open_dict(cfg):
             ARCH_CONFIG_REGISTRY.get(name, lambda _: None)(cfg)
     return original(config_class, cfg, *args, **kwargs)
+
+
+@mend(models, "build_model")
+def tell_models_that_they_are_new(original, cfg, task, from_checkpoint=False):
+    """fairseq does not tell a model whether it is new or a checkpoint's, whose options must load as they are."""
+    model = ARCH_MODEL_REGISTRY.get(getattr(cfg, "_name", None) or getattr(cfg, "arch", None))
+    if not from_checkpoint and hasattr(model, "check_new_options"):
+        model.check_new_options(cfg)
+    return original(cfg, task, from_checkpoint)
 
 
 @mend(options, "get_validation_parser")

@@ -10,6 +10,8 @@ from fairseq.models import FairseqLanguageModel, register_model
 
 from .config import complete, with_defaults, with_only
 from .decoder import RNNDecoder
+from .effects import refuse_without_effect
+from .presets import preset_values
 from .seq2seq import embedding
 
 OPTIONS = (
@@ -29,6 +31,11 @@ WithoutSource.has_source = False
 @register_model("rnn_lm", dataclass=RNNLanguageModelConfig)
 class RNNLanguageModel(FairseqLanguageModel):
     """For ``--task language_modeling``, and for ``--lm-path`` when translating."""
+
+    @classmethod
+    def check_new_options(cls, cfg: Any) -> None:
+        """As that of the other architectures."""
+        refuse_without_effect(cfg, WithoutSource, preset_values(cfg))
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "RNNLanguageModel":

@@ -11,13 +11,24 @@ from fairseq.models import FairseqEncoderDecoderModel
 from ..errors import UsageError
 from .config import Seq2SeqConfig, complete
 from .decoder import RNNDecoder
+from .effects import refuse_without_effect
 from .encoder import RNNEncoder
+from .presets import preset_values
 
 
 class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
     """Encoder, decoder and, through the options, the attention between them."""
 
     config_class: Type[Seq2SeqConfig] = Seq2SeqConfig
+
+    @classmethod
+    def check_new_options(cls, cfg: Any) -> None:
+        """Called before a new model is built, but not when a checkpoint is loaded (see ``compat.options``).
+
+        Raises:
+            UsageError: for an option that has no effect.
+        """
+        refuse_without_effect(cfg, cls.config_class, preset_values(cfg))
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "RNNSeq2SeqModel":
