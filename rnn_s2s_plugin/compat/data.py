@@ -1,7 +1,7 @@
-"""Batches: no sentence is lost."""
+"""Batches: no sentence is lost, and sizes are found on today's numpy."""
 
 import numpy as np
-from fairseq.data import data_utils
+from fairseq.data import bucket_pad_length_dataset, data_utils
 
 from .mending import mend
 
@@ -20,3 +20,9 @@ def keep_every_sentence(original, indices, *args, **kwargs):
     batches = original(indices, *args, **kwargs)
     kept = sum(len(batch) for batch in batches)
     return batches if kept == len(indices) else [*batches, indices[kept:]]
+
+
+@mend(bucket_pad_length_dataset, "get_buckets")
+def find_buckets(original, sizes, num_buckets):
+    """--num-batch-buckets: numpy 2.4 has lost the name ``interpolation`` for what is ``method`` since 1.22."""
+    return np.unique(np.percentile(sizes, np.linspace(0, 100, num_buckets + 1), method="lower")[1:])

@@ -7,9 +7,11 @@ import torch
 from fairseq import models, options, utils
 from fairseq.dataclass import utils as dataclass_utils
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY, MODEL_DATACLASS_REGISTRY
+from fairseq.trainer import Trainer
 from omegaconf import open_dict
 
 from ..errors import UsageError
+from .interactive import mend_interactive
 from .mending import mend
 
 
@@ -46,7 +48,8 @@ def correct_options(original, parser, *args, **kwargs):
     _bf16_without_tpu(namespace)
     _replace_unk_with_alignment(namespace)
     _refuse_processes_without_devices(namespace)
-    _refuse_soft_alignment_in_interactive(namespace)
+    if hasattr(namespace, "buffer_size"):
+        mend_interactive()
     return parsed
 
 
@@ -77,7 +80,10 @@ def _refuse_processes_without_devices(namespace: argparse.Namespace) -> None:
         )
 
 
-def _refuse_soft_alignment_in_interactive(namespace: argparse.Namespace) -> None:
-    """fairseq-interactive prints pairs of positions only and stops at the first row of probabilities."""
-    if hasattr(namespace, "buffer_size") and getattr(namespace, "print_alignment", None) == "soft":
-        raise UsageError("--print-alignment soft works with fairseq-generate only; use --print-alignment hard")
+@mend(Trainer, "__init__")
+def refuse_fp16_without_cuda(original, trainer, cfg, *args, **kwargs):
+    """--fp16 alone keeps its gradients in a buffer on the GPU; without one that is a traceback about CUDA."""
+    on_cpu = cfg.common.cpu or not torch.cuda.is_available()
+    if on_cpu and cfg.common.fp16 and not cfg.common.memory_efficient_fp16:
+        raise UsageError("--fp16 needs a CUDA device; on CPU use --bf16, --amp or --memory-efficient-fp16")
+    return original(trainer, cfg, *args, **kwargs)
