@@ -1,6 +1,8 @@
 """Training in several processes."""
 
-import torch
+import re
+
+from fairseq.distributed import utils as distributed_utils
 from fairseq.trainer import Trainer
 
 from ..errors import UsageError
@@ -8,14 +10,20 @@ from .mending import mend
 
 
 @mend(Trainer, "train_step")
-def explain_lost_process(original, trainer, *args, **kwargs):
-    """When one process is killed the others find their connections closed."""
+@mend(Trainer, "valid_step")
+@mend(distributed_utils, "all_reduce")
+@mend(distributed_utils, "all_gather_list")
+@mend(distributed_utils, "all_reduce_dict")
+@mend(distributed_utils, "broadcast_object")
+def explain_lost_process(original, *args, **kwargs):
+    """When one process is killed the others find their connections closed, wherever they are."""
     try:
-        return original(trainer, *args, **kwargs)
-    except (RuntimeError, torch.distributed.DistError) as error:
-        if trainer.data_parallel_world_size == 1 or "onnection" not in str(error):
+        return original(*args, **kwargs)
+    except RuntimeError as error:
+        lost = re.search(r"Connection (closed|reset) by peer|Connection refused|Broken pipe", str(error))
+        if isinstance(error, UsageError) or not lost:
             raise
         raise UsageError(
-            "another process of this training has ended, and this one cannot go on alone "
-            f"({str(error).splitlines()[0]}); start all of them again: training goes on from the last checkpoint"
+            f"another process of this training has ended ({lost[0]}), and this one cannot go on alone; start all of "
+            "them again: training goes on from the last checkpoint"
         ) from error
