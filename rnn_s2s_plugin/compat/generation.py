@@ -1,8 +1,10 @@
 """Beam search and what is made of its result."""
 
 import numpy as np
+import torch
 from fairseq import search, utils
 from fairseq.data import data_utils
+from fairseq.ngram_repeat_block import NGramRepeatBlock
 from fairseq.sequence_generator import SequenceGeneratorWithAlignment
 from fairseq.tasks.translation import TranslationTask
 
@@ -22,6 +24,15 @@ def number_sentences_within_batch(original, self, step, lprobs, scores, prev_out
     if ids is not None:
         ids = (ids.unsqueeze(1) == self.ids_of_batch).int().argmax(dim=1)
     return original(self, step, lprobs, scores, prev_output_tokens, ids)
+
+
+@mend(NGramRepeatBlock, "_no_repeat_ngram")
+def compare_with_the_last_words(original, self, tokens, lprobs, bsz, beam_size, step):
+    """--no-repeat-ngram-size on CPU compares with the end of the buffer, which is empty, and so forbids nothing."""
+    said = tokens[:, : step + 1]
+    if self.no_repeat_ngram_size == 1:
+        return lprobs.scatter_(1, said[:, 1:], -torch.inf)
+    return original(self, said, lprobs, bsz, beam_size, step)
 
 
 @mend(TranslationTask, "inference_step")
