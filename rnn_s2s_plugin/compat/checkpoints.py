@@ -14,6 +14,7 @@ from fairseq import checkpoint_utils
 from fairseq.distributed import utils as distributed_utils
 from fairseq.file_io import PathManager
 from fairseq.trainer import Trainer
+from omegaconf.errors import OmegaConfBaseException
 
 from ..errors import UsageError
 from .mending import mend
@@ -97,14 +98,28 @@ def explain_unusable_checkpoint(original, path, *args, **kwargs):
 
 @mend(checkpoint_utils, "load_model_ensemble_and_task")
 def explain_missing_checkpoint(original, filenames, *args, **kwargs):
-    """--path of a file that is not there."""
+    """--path of a file that is not there, or that does not fit the plugin, its options or the data's dictionaries."""
     try:
         return original(filenames, *args, **kwargs)
+    except UsageError:
+        raise
+    except (RuntimeError, AssertionError, KeyError, OmegaConfBaseException) as error:
+        raise UsageError(f"checkpoint {':'.join(filenames)} {_why_it_does_not_fit(error)}") from error
     except OSError as error:
         if not str(error).startswith("Model file not found: "):
             raise
         missing = str(error).removeprefix("Model file not found: ")
     raise UsageError(f"checkpoint {missing} does not exist; --path names the checkpoint, or several joined by ':'")
+
+
+def _why_it_does_not_fit(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "loading state_dict" in text:
+        difference = str(error).strip().splitlines()[-1].strip()
+        return f"does not fit its options or the data's dictionaries ({difference}); use those it was trained on"
+    if text.startswith("Neither args nor cfg"):
+        return "holds no options to build its model from; use a checkpoint that fairseq-train wrote"
+    return f"has options that cannot be used here ({text[:200]}); it may be of a newer version"
 
 
 @mend(checkpoint_utils, "load_checkpoint")

@@ -1,9 +1,14 @@
 """Batches: no sentence is lost, and sizes are found on today's numpy."""
 
-import numpy as np
-from fairseq.data import bucket_pad_length_dataset, data_utils
-from fairseq.tasks import FairseqTask
+import struct
 
+import numpy as np
+from fairseq.data import Dictionary, bucket_pad_length_dataset, data_utils
+from fairseq.data.indexed_dataset import MMapIndexedDataset
+from fairseq.tasks import FairseqTask
+from fairseq.trainer import Trainer
+
+from ..errors import UsageError
 from .mending import mend
 
 
@@ -18,7 +23,12 @@ def keep_every_sentence(original, indices, *args, **kwargs):
         indices = np.fromiter(indices, dtype=np.int64, count=-1)
     if len(indices) == 0:
         return []
-    batches = original(indices, *args, **kwargs)
+    try:
+        batches = original(indices, *args, **kwargs)
+    except AssertionError as error:
+        if not str(error).startswith("Sentences lengths should not exceed"):
+            raise
+        raise UsageError(f"--max-tokens is smaller than a sentence ({error}); raise it") from error
     kept = sum(len(batch) for batch in batches)
     return batches if kept == len(indices) else [*batches, indices[kept:]]
 
@@ -50,3 +60,49 @@ def make_the_batches_of_the_first_epoch(original, task, dataset, *args, **kwargs
 def find_buckets(original, sizes, num_buckets):
     """--num-batch-buckets: numpy 2.4 has lost the name ``interpolation`` for what is ``method`` since 1.22."""
     return np.unique(np.percentile(sizes, np.linspace(0, 100, num_buckets + 1), method="lower")[1:])
+
+
+@mend(MMapIndexedDataset, "_do_init")
+def refuse_damaged_data(original, dataset, path):
+    """A file that is cut off, or something else, ends fairseq in a traceback, in some cases epochs later."""
+    try:
+        original(dataset, path)
+        pointers, sizes = dataset._index._pointers, dataset._index._sizes
+        end = int(pointers[-1]) + int(sizes[-1]) * dataset._index.dtype().itemsize if len(sizes) else 0
+        complete = len(dataset._bin_buffer) >= end
+    except (AssertionError, ValueError, KeyError, IndexError, struct.error) as error:
+        # An empty file cannot be mapped into memory: that is a text without sentences.
+        empty = str(error) == "cannot mmap an empty file"
+        problem = "holds no sentences" if empty else f"has a damaged index ({str(error).splitlines()[0]})"
+        raise UsageError(f"{path}.bin/.idx {problem}: run fairseq-preprocess again") from error
+    if not complete:
+        raise UsageError(f"{path}.bin is shorter than its index says: run fairseq-preprocess again")
+
+
+@mend(Dictionary, "add_from_file")
+def explain_unusable_dictionary(original, dictionary, file):
+    """fairseq says what is wrong, but not in which file."""
+    try:
+        return original(dictionary, file)
+    except OSError:
+        raise
+    except Exception as error:
+        if not isinstance(file, str) or isinstance(error, UsageError):
+            raise
+        problem = " ".join(str(error).split())
+        raise UsageError(f"dictionary {file} cannot be used ({problem}): run fairseq-preprocess again") from error
+
+
+@mend(Trainer, "train_step")
+@mend(Trainer, "valid_step")
+def explain_words_beyond_the_dictionary(original, *args, **kwargs):
+    """The binarized data holds numbers: with a dictionary of fewer words some have no embedding."""
+    try:
+        return original(*args, **kwargs)
+    except IndexError as error:
+        if "index out of range" not in str(error):
+            raise
+        raise UsageError(
+            "the data holds words beyond the dictionaries dict.*.txt beside it, not those it was made with: "
+            "run fairseq-preprocess again"
+        ) from error

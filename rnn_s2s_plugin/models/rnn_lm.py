@@ -7,7 +7,9 @@ y_t = softmax(W_y h_t + b_y)
 from typing import Any
 
 from fairseq.models import FairseqLanguageModel, register_model
+from fairseq.tasks.translation import TranslationTask
 
+from ..errors import UsageError
 from .config import complete, with_defaults, with_only
 from .decoder import RNNDecoder
 from .effects import refuse_without_effect
@@ -47,6 +49,8 @@ class RNNLanguageModel(FairseqLanguageModel):
         Raises:
             UsageError: for options that cannot work together.
         """
+        if isinstance(task, TranslationTask):
+            raise UsageError("rnn_lm translates nothing: use --task language_modeling, or --lm-path beside --path")
         cfg = complete(cfg, WithoutSource)
         matrix = embedding(
             task.source_dictionary, cfg.decoder_embed_dim, cfg.decoder_embed_path, cfg.decoder_freeze_embed, "decoder"

@@ -7,6 +7,7 @@ import torch
 import torch.nn as nn
 from fairseq import utils
 from fairseq.models import FairseqEncoderDecoderModel
+from fairseq.tasks.language_modeling import LanguageModelingTask
 
 from ..errors import UsageError
 from .config import Seq2SeqConfig, complete
@@ -40,6 +41,8 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
         Raises:
             UsageError: for options that cannot work together or with the task's data.
         """
+        if isinstance(task, LanguageModelingTask):
+            raise UsageError("a translation model is no language model: --task language_modeling needs --arch rnn_lm")
         cfg = complete(cfg, cls.config_class)
         source_embedding, target_embedding = build_embeddings(cfg, task.source_dictionary, task.target_dictionary)
         decoder = RNNDecoder(cfg, task.target_dictionary, target_embedding)
