@@ -181,3 +181,32 @@ def checkpoint(train, tmp_path_factory) -> Path:
     save_dir = tmp_path_factory.mktemp("checkpoints")
     train(save_dir, "--no-epoch-checkpoints")
     return save_dir / "checkpoint_last.pt"
+
+
+ARCHITECTURES = ("rnn_basic", "rnn_attn", "rnn_conv_attn", "rnn_parallel")
+
+
+@pytest.fixture(scope="session")
+def trained(train, tmp_path_factory):
+    """Checkpoint of each architecture after an epoch."""
+    folders = {}
+    for architecture in ARCHITECTURES:
+        folders[architecture] = tmp_path_factory.mktemp(architecture)
+        train(folders[architecture], "--arch", f"{architecture}_tiny", "--no-epoch-checkpoints")
+    return {name: folder / "checkpoint_last.pt" for name, folder in folders.items()}
+
+
+@pytest.fixture(scope="session")
+def language_model(corpus, fairseq, tmp_path_factory):
+    """(data folder, checkpoint) of an ``rnn_lm`` on the target texts."""
+    folder = tmp_path_factory.mktemp("lm")
+    prefixes = [f"--{split}pref={corpus.raw / f'{split}.tgt'}" for split in SIZES]
+    dictionary = f"--srcdict={corpus.data / 'dict.tgt.txt'}"
+    fairseq("preprocess", "--only-source", *prefixes, dictionary, "--destdir", folder)
+    fairseq(
+        "train", folder, "--task", "language_modeling", "--arch", "rnn_lm", "--decoder-embed-dim", "16",
+        "--decoder-hidden-size", "16", "--share-decoder-input-output-embed", "--cell", "mingru",
+        "--sample-break-mode", "eos", "--optimizer", "adam", "--lr", "0.01", "--max-tokens", "400", "--max-epoch", "2",
+        "--criterion", "fused_label_smoothed_cross_entropy", "--save-dir", folder,
+    )  # fmt: skip
+    return folder, folder / "checkpoint_last.pt"

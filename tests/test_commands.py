@@ -6,29 +6,18 @@ import time
 
 import pytest
 import torch
-from conftest import SIZES, TRAIN_TINY, start_fairseq
+from conftest import ARCHITECTURES, SIZES, TRAIN_TINY, start_fairseq
 from fairseq import checkpoint_utils
 from fairseq.models import ARCH_MODEL_REGISTRY
 
 from rnn_s2s_plugin.errors import UsageError
 
-ARCHITECTURES = ("rnn_basic", "rnn_attn", "rnn_conv_attn", "rnn_parallel")
 TINY = ("--max-epoch", "1", "--no-epoch-checkpoints", "--max-tokens", "400")
 GENERATE = ("--beam", "5", "--max-len-b", "12")
 
 
 def saved(folder):
     return checkpoint_utils.load_checkpoint_to_cpu(str(folder / "checkpoint_last.pt"))
-
-
-@pytest.fixture(scope="module")
-def trained(train, tmp_path_factory):
-    """Checkpoint of each architecture after an epoch."""
-    folders = {}
-    for architecture in ARCHITECTURES:
-        folders[architecture] = tmp_path_factory.mktemp(architecture)
-        train(folders[architecture], "--arch", f"{architecture}_tiny", *TINY)
-    return {name: folder / "checkpoint_last.pt" for name, folder in folders.items()}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -268,22 +257,6 @@ def test_guided_alignment_teaches_the_attention(corpus, fairseq, tmp_path):
 
 
 # --- language model ------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def language_model(corpus, fairseq, tmp_path_factory):
-    """(data folder, checkpoint) of an ``rnn_lm`` on the target texts."""
-    folder = tmp_path_factory.mktemp("lm")
-    prefixes = [f"--{split}pref={corpus.raw / f'{split}.tgt'}" for split in SIZES]
-    dictionary = f"--srcdict={corpus.data / 'dict.tgt.txt'}"
-    fairseq("preprocess", "--only-source", *prefixes, dictionary, "--destdir", folder)
-    fairseq(
-        "train", folder, "--task", "language_modeling", "--arch", "rnn_lm", "--decoder-embed-dim", "16",
-        "--decoder-hidden-size", "16", "--share-decoder-input-output-embed", "--cell", "mingru",
-        "--sample-break-mode", "eos", "--optimizer", "adam", "--lr", "0.01", "--max-tokens", "400", "--max-epoch", "2",
-        "--criterion", "fused_label_smoothed_cross_entropy", "--save-dir", folder,
-    )  # fmt: skip
-    return folder, folder / "checkpoint_last.pt"
 
 
 def test_language_model_is_evaluated(language_model, fairseq):

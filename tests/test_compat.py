@@ -207,6 +207,27 @@ def test_resuming_with_other_sizes_names_checkpoint_and_weight(train, checkpoint
         train(tmp_path, "--decoder-hidden-size", 24)
 
 
+def test_start_that_is_not_there_is_refused(train, tmp_path):
+    for option in ("--restore-file", "--finetune-from-model", "--continue-once"):
+        with pytest.raises(UsageError, match=f"{option} no-such.pt does not exist"):
+            train(tmp_path, option, "no-such.pt")
+    assert "Loaded checkpoint" not in train(tmp_path, "--restore-file", "checkpoint_last.pt", "--no-save").output
+
+
+def test_contradicting_starts_are_refused(train, checkpoint, tmp_path):
+    with pytest.raises(UsageError, match="--finetune-from-model can not be set together with"):
+        train(tmp_path, "--finetune-from-model", checkpoint, "--reset-optimizer")
+    with pytest.raises(UsageError, match="--finetune-from-model and --restore-file"):
+        train(tmp_path, "--finetune-from-model", checkpoint, "--restore-file", checkpoint)
+
+
+@pytest.mark.parametrize("options", [["--optimizer", "nag"], ["--criterion", "label_smoothed_cross_entropy"]])
+def test_resuming_with_another_optimizer_or_criterion_is_explained(options, train, checkpoint, tmp_path):
+    shutil.copy(checkpoint, tmp_path)
+    with pytest.raises(UsageError, match=r"checkpoint .* does not match; please reset the optimizer"):
+        train(tmp_path, *options)
+
+
 def test_training_in_two_processes_resumes(corpus, checkpoint, tmp_path):
     """Only the first process reads the checkpoint; the second one gets it sent."""
     shutil.copy(checkpoint, tmp_path)
@@ -270,9 +291,19 @@ def test_processes_without_devices_are_refused(train, tmp_path, monkeypatch):
         train(tmp_path, "--distributed-world-size", 2)
 
 
-def test_soft_alignment_in_interactive_is_refused(fairseq, corpus, checkpoint):
-    with pytest.raises(UsageError, match="--print-alignment soft works with fairseq-generate only"):
-        fairseq("interactive", corpus.data, "--path", checkpoint, "--print-alignment", "soft")
+@pytest.mark.parametrize("arguments", [["--fp16"], ["--fp16", "--memory-efficient-fp16"]])
+def test_fp16_on_cpu_is_one_sentence_and_the_other_kind_trains(arguments, train, tmp_path):
+    if len(arguments) == 1:
+        with pytest.raises(UsageError, match="--fp16 needs a CUDA device"):
+            train(tmp_path, *arguments)
+    else:
+        assert train(tmp_path, *arguments).log("train_loss")
+
+
+@pytest.mark.parametrize("architecture", [[], TINY_LSTM], ids=["rnn_attn", "lstm"])
+def test_batch_buckets_train(architecture, train, tmp_path):
+    result = train(tmp_path, *architecture, "--num-batch-buckets", 3, "--no-save")
+    assert "bucketing source lengths" in result.output and result.log("train_loss")
 
 
 # --- generation ----------------------------------------------------------------------------------------
@@ -322,17 +353,92 @@ def test_replace_unk_copies_source_words(alignment, fairseq, corpus, checkpoint,
             shutil.copy(corpus.data / name, tmp_path)
     for language in ("src", "tgt"):
         shutil.copy(corpus.raw / f"test.{language}", tmp_path / f"test.src-tgt.{language}")
-    state = torch.load(checkpoint)
-    unk = Dictionary.load(str(corpus.data / "dict.tgt.txt")).unk()
-    state["model"]["decoder.output.bias"][unk] += 100
-    torch.save(state, tmp_path / "unk.pt")
-
+    always_unknown(checkpoint, corpus, tmp_path / "unk.pt")
     options = ["--path", tmp_path / "unk.pt", "--dataset-impl", "raw", "--replace-unk", *SHORT]
     result = fairseq("generate", tmp_path, *options, *alignment)
     sources, hypotheses = corpus.lines("test", "src"), result.field("H")
     assert len(hypotheses) == SIZES["test"]
     for i, hypothesis in hypotheses.items():
         assert set(hypothesis.split("\t")[-1].split()) <= {*sources[i].split(), "<eos>"}, i
+
+
+def always_unknown(checkpoint, corpus, path) -> None:
+    """A checkpoint that prefers <unk> to every word."""
+    state = torch.load(checkpoint)
+    unk = Dictionary.load(str(corpus.data / "dict.tgt.txt")).unk()
+    state["model"]["decoder.output.bias"][unk] += 100
+    torch.save(state, path)
+
+
+def test_replace_unk_finds_words_before_it_joins_subwords(monkeypatch):
+    """Positions are those of subwords: "B@@ B" are two."""
+    dictionary = Dictionary()
+    tokens = torch.tensor([dictionary.add_symbol(word) for word in ("B@@", "B")] + [dictionary.unk()])
+    _, text, _ = utils.post_process_prediction(
+        hypo_tokens=tokens, src_str="one two three", alignment=[(0, 0), (0, 1), (2, 2)], align_dict={"three": "DREI"},
+        tgt_dict=dictionary, remove_bpe="@@ ",
+    )  # fmt: skip
+    assert text == "BB DREI"
+
+
+@pytest.mark.parametrize("subwords", [[], ["--post-process", "@@ "]])
+def test_interactive_copies_unknown_words_as_they_were_typed(subwords, fairseq, corpus, checkpoint, tmp_path):
+    always_unknown(checkpoint, corpus, tmp_path / "unk.pt")
+    (tmp_path / "lines").write_text("eleven\ntwel@@ ve\nthirteen\n")
+    options = ["--path", tmp_path / "unk.pt", "--input", tmp_path / "lines", "--max-len-b", 1, "--replace-unk"]
+    result = fairseq("interactive", corpus.data, *options, *subwords, "--buffer-size", 3, "--batch-size", 2)
+    words = {number: set(line.split("\t")[-1].split()) for number, line in result.field("H").items()}
+    assert words[0] <= {"eleven", "<eos>"} and words[2] <= {"thirteen", "<eos>"} and len(words) == 3
+    assert words[1] and "<unk>" not in words[1]
+    assert not subwords or "@@" not in result.field("H")[1]
+
+
+def test_soft_alignments_of_interactive_are_those_of_generate(fairseq, corpus, checkpoint):
+    options = ["--path", checkpoint, "--print-alignment", "soft", *SHORT]
+    alone = fairseq("interactive", corpus.data, *options, "--input", corpus.raw / "test.src").field("A")
+    assert alone == fairseq("generate", corpus.data, *options, "--batch-size", 1).field("A")
+    hard = fairseq("interactive", corpus.data, *options[:2], "--print-alignment", "--input", corpus.raw / "test.src")
+    assert all("-" in pairs and "," not in pairs for pairs in hard.field("A").values())
+
+
+BAD_LINES = {
+    "not UTF-8": b"one \xff\xfe three",
+    "cut in a character": "dr\u00fc".encode()[:-1],
+    "empty": b"",
+    "blank": b"  \t ",
+    "too long": b"one " * 2000,
+    "control characters": b"\x00\x07 \x1b[31m one",
+    "other line ends": "one\u2028two\x85three".encode(),
+    "carriage return": b"one\r",
+    "special words": b"<pad> <s> </s> <unk> one <pad>",
+    "nothing but padding": b"<pad>",
+    "unknown words": b"x y z",
+    "emoji and combining": "\U0001f600 e\u0301".encode(),
+    "byte order mark": b"\xef\xbb\xbfone",
+}
+
+
+@pytest.mark.parametrize("buffer", [1, 4])
+def test_interactive_survives_bad_lines(buffer, fairseq, corpus, checkpoint, tmp_path):
+    """A good line after each: every line that can be translated is, under its own number."""
+    lines = [line for bad in BAD_LINES.values() for line in (bad, b"one two")]
+    (tmp_path / "lines").write_bytes(b"".join(line + b"\n" for line in lines))
+    options = ["--path", checkpoint, "--input", tmp_path / "lines", "--buffer-size", buffer, "--batch-size", buffer]
+    result = fairseq("interactive", corpus.data, *options, *SHORT)
+    hypotheses = result.field("H")
+    assert set(range(len(lines))) - set(hypotheses) == {2 * list(BAD_LINES).index("too long")}
+    assert len({hypotheses[number].split("\t")[1] for number in range(1, len(lines), 2)}) == 1
+    assert "line 1 is not UTF-8" in result.output and "a line of 2000 words is not translated" in result.output
+
+
+def test_interactive_serves_on_after_bad_lines_on_its_input(fairseq_process, corpus, checkpoint, tmp_path):
+    with open(tmp_path / "lines", "wb") as file:
+        file.write(b"\xff\n" + b"one " * 2000 + b"\none two\n")
+    with open(tmp_path / "lines", "rb") as stdin:
+        process = start_fairseq("interactive", corpus.data, "--path", checkpoint, *SHORT, stdin=stdin)
+        output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert sum(line.startswith("H-") for line in output.splitlines()) == 2 and "\nH-2" in output
 
 
 def test_alignment_without_attention_is_refused(train, fairseq, corpus, tmp_path):

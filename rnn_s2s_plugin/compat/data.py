@@ -1,8 +1,14 @@
-"""Batches: no sentence is lost."""
+"""Batches: no sentence is lost, and sizes are found on today's numpy."""
+
+import struct
 
 import numpy as np
-from fairseq.data import data_utils
+from fairseq.data import Dictionary, bucket_pad_length_dataset, data_utils
+from fairseq.data.indexed_dataset import MMapIndexedDataset
+from fairseq.tasks import FairseqTask
+from fairseq.trainer import Trainer
 
+from ..errors import UsageError
 from .mending import mend
 
 
@@ -17,6 +23,86 @@ def keep_every_sentence(original, indices, *args, **kwargs):
         indices = np.fromiter(indices, dtype=np.int64, count=-1)
     if len(indices) == 0:
         return []
-    batches = original(indices, *args, **kwargs)
+    try:
+        batches = original(indices, *args, **kwargs)
+    except AssertionError as error:
+        if not str(error).startswith("Sentences lengths should not exceed"):
+            raise
+        raise UsageError(f"--max-tokens is smaller than a sentence ({error}); raise it") from error
     kept = sum(len(batch) for batch in batches)
     return batches if kept == len(indices) else [*batches, indices[kept:]]
+
+
+@mend(FairseqTask, "get_batch_iterator")
+def make_the_batches_of_the_first_epoch(original, task, dataset, *args, **kwargs):
+    """Training that resumes in a later epoch goes on with the batches it was interrupted in.
+
+    fairseq puts sentences into batches once, drawing random numbers from the seed and the epoch that it starts in.
+    Begun in the first epoch and resumed in the tenth it had other batches: it went through the rest of that epoch with
+    some sentences again and without others, and did not do what an uninterrupted training does.
+    """
+    keeps_batches = (
+        task.can_reuse_epoch_itr(dataset)
+        and not kwargs.get("disable_iterator_cache")
+        and not kwargs.get("update_epoch_batch_itr")
+        and not getattr(task.cfg, "rebuild_batches", False)
+    )
+    epoch = kwargs.get("epoch", 1)
+    if not keeps_batches or epoch == 1 or dataset in task.dataset_to_epoch_iter:
+        return original(task, dataset, *args, **kwargs)
+    iterator = original(task, dataset, *args, **{**kwargs, "epoch": 1})
+    iterator.epoch = epoch
+    dataset.set_epoch(epoch)
+    return iterator
+
+
+@mend(bucket_pad_length_dataset, "get_buckets")
+def find_buckets(original, sizes, num_buckets):
+    """--num-batch-buckets: numpy 2.4 has lost the name ``interpolation`` for what is ``method`` since 1.22."""
+    return np.unique(np.percentile(sizes, np.linspace(0, 100, num_buckets + 1), method="lower")[1:])
+
+
+@mend(MMapIndexedDataset, "_do_init")
+def refuse_damaged_data(original, dataset, path):
+    """A file that is cut off, or something else, ends fairseq in a traceback, in some cases epochs later."""
+    try:
+        original(dataset, path)
+        pointers, sizes = dataset._index._pointers, dataset._index._sizes
+        end = int(pointers[-1]) + int(sizes[-1]) * dataset._index.dtype().itemsize if len(sizes) else 0
+        complete = len(dataset._bin_buffer) >= end
+    except (AssertionError, ValueError, KeyError, IndexError, struct.error) as error:
+        # An empty file cannot be mapped into memory: that is a text without sentences.
+        empty = str(error) == "cannot mmap an empty file"
+        problem = "holds no sentences" if empty else f"has a damaged index ({str(error).splitlines()[0]})"
+        raise UsageError(f"{path}.bin/.idx {problem}: run fairseq-preprocess again") from error
+    if not complete:
+        raise UsageError(f"{path}.bin is shorter than its index says: run fairseq-preprocess again")
+
+
+@mend(Dictionary, "add_from_file")
+def explain_unusable_dictionary(original, dictionary, file):
+    """fairseq says what is wrong, but not in which file."""
+    try:
+        return original(dictionary, file)
+    except OSError:
+        raise
+    except Exception as error:
+        if not isinstance(file, str) or isinstance(error, UsageError):
+            raise
+        problem = " ".join(str(error).split())
+        raise UsageError(f"dictionary {file} cannot be used ({problem}): run fairseq-preprocess again") from error
+
+
+@mend(Trainer, "train_step")
+@mend(Trainer, "valid_step")
+def explain_words_beyond_the_dictionary(original, *args, **kwargs):
+    """The binarized data holds numbers: with a dictionary of fewer words some have no embedding."""
+    try:
+        return original(*args, **kwargs)
+    except IndexError as error:
+        if "index out of range" not in str(error):
+            raise
+        raise UsageError(
+            "the data holds words beyond the dictionaries dict.*.txt beside it, not those it was made with: "
+            "run fairseq-preprocess again"
+        ) from error

@@ -1,7 +1,10 @@
 """Beam search and what is made of its result."""
 
 import numpy as np
+import torch
 from fairseq import search, utils
+from fairseq.data import data_utils
+from fairseq.ngram_repeat_block import NGramRepeatBlock
 from fairseq.sequence_generator import SequenceGeneratorWithAlignment
 from fairseq.tasks.translation import TranslationTask
 
@@ -23,6 +26,15 @@ def number_sentences_within_batch(original, self, step, lprobs, scores, prev_out
     return original(self, step, lprobs, scores, prev_output_tokens, ids)
 
 
+@mend(NGramRepeatBlock, "_no_repeat_ngram")
+def compare_with_the_last_words(original, self, tokens, lprobs, bsz, beam_size, step):
+    """--no-repeat-ngram-size on CPU compares with the end of the buffer, which is empty, and so forbids nothing."""
+    said = tokens[:, : step + 1]
+    if self.no_repeat_ngram_size == 1:
+        return lprobs.scatter_(1, said[:, 1:], -torch.inf)
+    return original(self, said, lprobs, bsz, beam_size, step)
+
+
 @mend(TranslationTask, "inference_step")
 def count_steps(original, *args, **kwargs):
     """--print-step prints ``hypo["steps"]``, which only fairseq's non-autoregressive generator fills in."""
@@ -32,11 +44,30 @@ def count_steps(original, *args, **kwargs):
     return hypotheses
 
 
+class Alignment(list):
+    """An alignment that knows the source sentence as it was typed."""
+
+    source: str
+
+
+@mend(TranslationTask, "inference_step")
+def keep_words_that_were_typed(original, task, *args, **kwargs):
+    """fairseq-interactive gives --replace-unk the source made of its numbers, where unknown words are <unk> again."""
+    hypotheses = original(task, *args, **kwargs)
+    for source, of_sentence in zip(vars(task).pop("sources_of_batch", ()), hypotheses):
+        for hypo in of_sentence:
+            if isinstance(hypo["alignment"], list):
+                hypo["alignment"] = Alignment(hypo["alignment"])
+                hypo["alignment"].source = source
+    return hypotheses
+
+
 @mend(utils, "replace_unk")
 def replace_unk_by_aligned_word(original, hypo_str, src_str, alignment, *args):
     """Words are looked up by position, but alignments are pairs (hard) or rows of probabilities (soft)."""
     if not isinstance(alignment, list):
         return original(hypo_str, src_str, alignment, *args)
+    src_str = getattr(alignment, "source", src_str)
     if alignment and isinstance(alignment[0], tuple):
         source_of = {target: source for source, target in alignment}
     else:
@@ -44,6 +75,18 @@ def replace_unk_by_aligned_word(original, hypo_str, src_str, alignment, *args):
     end_of_sentence = len(src_str.split())
     positions = [source_of.get(target, end_of_sentence) for target in range(len(hypo_str.split()))]
     return original(hypo_str, src_str, positions, *args)
+
+
+@mend(utils, "post_process_prediction")
+def replace_unk_before_joining_subwords(
+    original, hypo_tokens, src_str, alignment, align_dict, tgt_dict, remove_bpe=None, extra_symbols_to_ignore=None
+):
+    """With --post-process fairseq joins subwords first, and then looks up words by the positions of subwords."""
+    if align_dict is None or remove_bpe is None:
+        return original(hypo_tokens, src_str, alignment, align_dict, tgt_dict, remove_bpe, extra_symbols_to_ignore)
+    _, pieces, _ = original(hypo_tokens, src_str, alignment, align_dict, tgt_dict, None, extra_symbols_to_ignore)
+    text = data_utils.post_process(pieces, remove_bpe)
+    return tgt_dict.encode_line(text, add_if_not_exist=True), text, alignment
 
 
 @mend(SequenceGeneratorWithAlignment, "_prepare_batch_for_alignment")

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from typing import Optional, Type
 
 from fairseq import tasks
 from fairseq.tasks.language_modeling import LanguageModelingTask
@@ -13,23 +14,34 @@ from .mending import mend
 
 
 def print_usage_errors_plainly() -> None:
-    """Ends a program on a ``UsageError`` with its one sentence; every other exception is shown as before.
-
-    Training on several devices runs in child processes, whose exceptions arrive as the text of a traceback.
-    """
+    """Ends a program on the user's error with its one sentence; every other exception is shown as before."""
     show_traceback = sys.excepthook
 
     def show(kind, value, traceback):
-        sentence = str(value) if issubclass(kind, UsageError) else None
-        if kind.__name__ == "ProcessRaisedException":
-            found = re.search(rf"^{re.escape(UsageError.__module__)}\.UsageError: (.*)$", str(value), re.M)
-            sentence = found and found[1]
+        sentence = sentence_about(kind, value)
         if sentence is None:
             show_traceback(kind, value, traceback)
         else:
             print(f"{os.path.basename(sys.argv[0])}: error: {sentence}", file=sys.stderr)
 
     sys.excepthook = show
+
+
+def sentence_about(kind: Type[BaseException], value: BaseException) -> Optional[str]:
+    """What to tell the user instead of a traceback; None for a mistake in a program.
+
+    Training on several devices runs in child processes, whose exceptions arrive as the text of a traceback. What
+    fairseq itself checks by assertions and the like is the user's if it names an option.
+    """
+    if issubclass(kind, UsageError):
+        return str(value)
+    if kind.__name__ == "ProcessRaisedException":
+        found = re.search(rf"^{re.escape(UsageError.__module__)}\.UsageError: (.*)$", str(value), re.M)
+        return found and found[1]
+    names_option = re.search(r"(?<!\S)[\"'`(]?--[a-z][a-z-]+", str(value)) and "\n" not in str(value).strip()
+    if kind in (AssertionError, ValueError, Exception) and names_option:
+        return str(value).strip()
+    return None
 
 
 @mend(tasks, "setup_task")
@@ -61,4 +73,11 @@ def explain_missing_split(original, task, split, *args, **kwargs):
         raise UsageError(
             f"{error}; write that part with fairseq-preprocess, or name one that is there with "
             "--train-subset, --valid-subset or --gen-subset"
+        ) from error
+    except AssertionError as error:
+        if "same number of examples" not in str(error):
+            raise
+        raise UsageError(
+            f"the two languages of {split} in {task.cfg.data} have different numbers of sentences: run "
+            "fairseq-preprocess again on texts of equal length"
         ) from error

@@ -2,15 +2,20 @@
 
 import argparse
 import os
+from importlib.util import find_spec
 
 import torch
-from fairseq import options, utils
+from fairseq import models, options, utils
+from fairseq.criterions.adaptive_loss import AdaptiveLoss
 from fairseq.dataclass import utils as dataclass_utils
-from fairseq.models import ARCH_CONFIG_REGISTRY, MODEL_DATACLASS_REGISTRY
+from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY, MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY
+from fairseq.trainer import Trainer
 from omegaconf import open_dict
 
 from ..errors import UsageError
+from .interactive import mend_interactive
 from .mending import mend
+from .values import refuse_bad_values
 
 
 @mend(dataclass_utils, "merge_with_parent")
@@ -21,6 +26,18 @@ def apply_preset_before_defaults(original, config_class, cfg, *args, **kwargs):
         with open_dict(cfg):
             ARCH_CONFIG_REGISTRY.get(name, lambda _: None)(cfg)
     return original(config_class, cfg, *args, **kwargs)
+
+
+@mend(models, "build_model")
+def tell_models_that_they_are_new(original, cfg, task, from_checkpoint=False):
+    """fairseq does not tell a model whether it is new or a checkpoint's, whose options must load as they are."""
+    name = getattr(cfg, "_name", None) or getattr(cfg, "arch", None)
+    if name and name not in ARCH_MODEL_REGISTRY and name not in MODEL_REGISTRY:
+        raise UsageError(f"architecture {name} is not known here: give the --user-dir that has it")
+    model = ARCH_MODEL_REGISTRY.get(name)
+    if not from_checkpoint and hasattr(model, "check_new_options"):
+        model.check_new_options(cfg)
+    return original(cfg, task, from_checkpoint)
 
 
 @mend(options, "get_validation_parser")
@@ -36,8 +53,11 @@ def correct_options(original, parser, *args, **kwargs):
     namespace = parsed[0] if isinstance(parsed, tuple) else parsed
     _bf16_without_tpu(namespace)
     _replace_unk_with_alignment(namespace)
+    refuse_bad_values(namespace)
     _refuse_processes_without_devices(namespace)
-    _refuse_soft_alignment_in_interactive(namespace)
+    _refuse_asynchronous_writing_without_iopath(namespace)
+    if hasattr(namespace, "buffer_size"):
+        mend_interactive()
     return parsed
 
 
@@ -68,7 +88,29 @@ def _refuse_processes_without_devices(namespace: argparse.Namespace) -> None:
         )
 
 
-def _refuse_soft_alignment_in_interactive(namespace: argparse.Namespace) -> None:
-    """fairseq-interactive prints pairs of positions only and stops at the first row of probabilities."""
-    if hasattr(namespace, "buffer_size") and getattr(namespace, "print_alignment", None) == "soft":
-        raise UsageError("--print-alignment soft works with fairseq-generate only; use --print-alignment hard")
+def _refuse_asynchronous_writing_without_iopath(namespace: argparse.Namespace) -> None:
+    """fairseq logs a traceback, does not train, and ends as if all were well."""
+    if getattr(namespace, "write_checkpoints_asynchronously", False) and find_spec("iopath") is None:
+        raise UsageError(
+            "--write-checkpoints-asynchronously needs the package iopath; install it or leave the option out"
+        )
+
+
+@mend(Trainer, "__init__")
+def refuse_loss_that_does_not_fit(original, trainer, cfg, task, model, criterion, *args, **kwargs):
+    """An adaptive softmax and its loss need each other; without one the other ends in a traceback in training."""
+    adaptive = getattr(getattr(model, "decoder", None), "adaptive_softmax", None) is not None
+    if adaptive and not isinstance(criterion, AdaptiveLoss):
+        raise UsageError("--adaptive-softmax-cutoff needs --criterion adaptive_loss --ddp-backend legacy_ddp")
+    if not adaptive and isinstance(criterion, AdaptiveLoss):
+        raise UsageError("--criterion adaptive_loss needs --adaptive-softmax-cutoff")
+    return original(trainer, cfg, task, model, criterion, *args, **kwargs)
+
+
+@mend(Trainer, "__init__")
+def refuse_fp16_without_cuda(original, trainer, cfg, *args, **kwargs):
+    """--fp16 alone keeps its gradients in a buffer on the GPU; without one that is a traceback about CUDA."""
+    on_cpu = cfg.common.cpu or not torch.cuda.is_available()
+    if on_cpu and cfg.common.fp16 and not cfg.common.memory_efficient_fp16:
+        raise UsageError("--fp16 needs a CUDA device; on CPU use --bf16, --amp or --memory-efficient-fp16")
+    return original(trainer, cfg, *args, **kwargs)

@@ -1,6 +1,7 @@
 """All options of all architectures, each declared once; and the check of their combinations.
 
 The four architectures differ in the defaults alone (:func:`with_defaults`), the presets in values (``presets.py``).
+Options that would be ignored beside others are refused in ``effects.py``.
 ``None`` means "derived": :func:`complete` is where it is derived.
 """
 
@@ -16,7 +17,7 @@ from ..modules.attention import SCORES
 from ..modules.bridge import BRIDGES
 from ..modules.conv_attention import CONTEXT_CONVS
 from ..modules.output import ACTIVATIONS
-from ..modules.recurrent import CELLS, NONLINEAR_CELLS
+from ..modules.recurrent import CELLS
 
 CellName = ChoiceEnum(list(CELLS))
 AttentionName = ChoiceEnum(["none", *SCORES])
@@ -108,7 +109,7 @@ class Seq2SeqConfig(FairseqDataclass):
     embed_dropout: Optional[float] = option(None, "dropout on embeddings (default: --dropout)")
     output_dropout: Optional[float] = option(None, "dropout on the features before the output (default: --dropout)")
     variational_dropout: bool = option(False, "the same dropout mask at all positions of a sentence (Gal 2016)")
-    word_dropout: float = option(0.0, "rate at which whole word embeddings are dropped")
+    word_dropout: float = option(0.0, "rate at which the whole embedding of a position is dropped")
 
     # Inference
     int8: bool = option(
@@ -138,19 +139,25 @@ def with_only(name: str, doc: str, options: Sequence[str]) -> Type[FairseqDatacl
     return dataclasses.make_dataclass(name, chosen, bases=(FairseqDataclass,), namespace={"__doc__": doc})
 
 
+def given_options(cfg: Any, config_class: Type[Seq2SeqConfig]) -> Seq2SeqConfig:
+    """What fairseq passes to ``build_model``, with defaults for what is missing and nothing derived yet."""
+    given = OmegaConf.to_container(cfg, enum_to_str=True) if OmegaConf.is_config(cfg) else vars(cfg)
+    return config_class(**{name: value for name, value in given.items() if name in FIELDS})
+
+
 def complete(cfg: Any, config_class: Type[Seq2SeqConfig]) -> Seq2SeqConfig:
     """A full, checked configuration from what fairseq passes to ``build_model``.
 
     Options that a checkpoint does not know because they are younger take their defaults, which never change what an
     older model computes. Raises :class:`UsageError` for combinations that cannot work.
     """
-    given = OmegaConf.to_container(cfg, enum_to_str=True) if OmegaConf.is_config(cfg) else vars(cfg)
-    full = config_class(**{name: value for name, value in given.items() if name in FIELDS})
+    full = given_options(cfg, config_class)
     full.encoder_cell = full.encoder_cell or full.cell
     full.decoder_cell = full.decoder_cell or full.cell
     full.embed_dropout = full.dropout if full.embed_dropout is None else full.embed_dropout
     full.output_dropout = full.dropout if full.output_dropout is None else full.output_dropout
     full.attention_dim = full.decoder_hidden_size if full.attention_dim is None else full.attention_dim
+    full.attention_query = "last" if full.attention == "none" else full.attention_query  # a preset may say "first"
     full.share_decoder_input_output_embed |= full.share_all_embeddings
     if full.share_decoder_input_output_embed and full.decoder_out_embed_dim is None:
         full.decoder_out_embed_dim = full.decoder_embed_dim
@@ -200,7 +207,6 @@ def _combinations(cfg: Seq2SeqConfig) -> Tuple[Tuple[bool, str], ...]:
     attends, additive = cfg.attention != "none", cfg.attention.startswith("concat")
     meet = query if cfg.attention in ("dot", "general") else cfg.attention_dim
     tied = cfg.share_decoder_input_output_embed
-    linear = not {cfg.encoder_cell, cfg.decoder_cell} <= set(NONLINEAR_CELLS)
     return (
         (
             cfg.attention == "dot" and source != query,
@@ -215,9 +221,6 @@ def _combinations(cfg: Seq2SeqConfig) -> Tuple[Tuple[bool, str], ...]:
             cfg.has_source and not attends and cfg.bridge == "zero",
             "--bridge zero needs --attention: without either the decoder would know nothing of the source",
         ),
-        (not attends and cfg.attention_heads > 1, "--attention-heads needs --attention"),
-        (not attends and cfg.attention_query == "first", "--attention-query first needs --attention"),
-        (not attends and cfg.attention_dropout > 0, "--attention-dropout needs --attention"),
         (
             cfg.attention_location_filters > 0 and not additive,
             f"--attention-location-filters needs --attention concat or concat_norm, not {cfg.attention}",
@@ -230,10 +233,6 @@ def _combinations(cfg: Seq2SeqConfig) -> Tuple[Tuple[bool, str], ...]:
         (
             cfg.context_conv == "lightweight" and source % cfg.context_conv_heads != 0,
             f"--context-conv-heads {cfg.context_conv_heads} must divide the encoder's {source} dims",
-        ),
-        (
-            not linear and (cfg.linear_conv_kernel > 0 or cfg.linear_output_gate),
-            "--linear-conv-kernel and --linear-output-gate need --cell mingru or minlstm on one side at least",
         ),
         (
             tied and cfg.decoder_out_embed_dim != cfg.decoder_embed_dim,
@@ -252,10 +251,6 @@ def _combinations(cfg: Seq2SeqConfig) -> Tuple[Tuple[bool, str], ...]:
         (
             tied and cfg.adaptive_softmax_cutoff is not None,
             "--adaptive-softmax-cutoff has its own output matrices and cannot be tied: drop --share-…-embed",
-        ),
-        (
-            cfg.decoder_out_activation != "none" and cfg.decoder_out_embed_dim is None,
-            "--decoder-out-activation is of the output's factor: give --decoder-out-embed-dim or tie the embeddings",
         ),
         (
             cfg.residual_from == 1 and cfg.input_feeding,

@@ -40,7 +40,8 @@ class WordEmbedding(nn.Module):
     Args:
         embedding: the (possibly shared) matrix.
         dropout: of single dims.
-        word_dropout: rate at which a word's embedding is zero (Gal & Ghahramani 2016, section 4.2).
+        word_dropout: rate at which the embedding at a position is zero, each position for itself. (Gal & Ghahramani
+            2016, section 4.2, drop a word type, that is all its occurrences in a sentence, at once.)
     """
 
     def __init__(self, embedding: nn.Embedding, dropout: nn.Module, word_dropout: float):

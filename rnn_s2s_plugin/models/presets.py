@@ -89,6 +89,12 @@ PRESETS: Dict[str, Tuple[str, Values]] = {
 }
 
 
+def preset_values(cfg: Any) -> Values:
+    """The values of the preset that options as fairseq passes them were filled with; none for a plain architecture."""
+    name = getattr(cfg, "_name", None) or getattr(cfg, "arch", None)
+    return PRESETS[name][1] if name in PRESETS else {}
+
+
 def register_presets() -> None:
     """Makes every preset known to fairseq."""
     for preset, (architecture, values) in PRESETS.items():

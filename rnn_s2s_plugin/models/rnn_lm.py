@@ -7,10 +7,14 @@ y_t = softmax(W_y h_t + b_y)
 from typing import Any
 
 from fairseq.models import FairseqLanguageModel, register_model
+from fairseq.tasks.translation import TranslationTask
 
+from ..errors import UsageError
 from .config import complete, with_defaults, with_only
 from .decoder import RNNDecoder
+from .effects import refuse_without_effect
 from .initialization import initialize
+from .presets import preset_values
 from .seq2seq import embedding
 
 OPTIONS = (
@@ -32,6 +36,11 @@ class RNNLanguageModel(FairseqLanguageModel):
     """For ``--task language_modeling``, and for ``--lm-path`` when translating."""
 
     @classmethod
+    def check_new_options(cls, cfg: Any) -> None:
+        """As that of the other architectures."""
+        refuse_without_effect(cfg, WithoutSource, preset_values(cfg))
+
+    @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "RNNLanguageModel":
         """
         Args:
@@ -41,6 +50,8 @@ class RNNLanguageModel(FairseqLanguageModel):
         Raises:
             UsageError: for options that cannot work together.
         """
+        if isinstance(task, TranslationTask):
+            raise UsageError("rnn_lm translates nothing: use --task language_modeling, or --lm-path beside --path")
         cfg = complete(cfg, WithoutSource)
         matrix = embedding(
             task.source_dictionary, cfg.decoder_embed_dim, cfg.decoder_embed_path, cfg.decoder_freeze_embed, "decoder"

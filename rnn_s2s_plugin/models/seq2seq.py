@@ -7,19 +7,31 @@ import torch
 import torch.nn as nn
 from fairseq import utils
 from fairseq.models import FairseqEncoderDecoderModel
+from fairseq.tasks.language_modeling import LanguageModelingTask
 
 from ..errors import UsageError
 from ..quantization import quantize
 from .config import Seq2SeqConfig, complete
 from .decoder import RNNDecoder
+from .effects import refuse_without_effect
 from .encoder import RNNEncoder
 from .initialization import fill_uniformly, initialize
+from .presets import preset_values
 
 
 class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
     """Encoder, decoder and, through the options, the attention between them."""
 
     config_class: Type[Seq2SeqConfig] = Seq2SeqConfig
+
+    @classmethod
+    def check_new_options(cls, cfg: Any) -> None:
+        """Called before a new model is built, but not when a checkpoint is loaded (see ``compat.options``).
+
+        Raises:
+            UsageError: for an option that has no effect.
+        """
+        refuse_without_effect(cfg, cls.config_class, preset_values(cfg))
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "RNNSeq2SeqModel":
@@ -31,6 +43,8 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
         Raises:
             UsageError: for options that cannot work together or with the task's data.
         """
+        if isinstance(task, LanguageModelingTask):
+            raise UsageError("a translation model is no language model: --task language_modeling needs --arch rnn_lm")
         cfg = complete(cfg, cls.config_class)
         source_embedding, target_embedding = build_embeddings(cfg, task.source_dictionary, task.target_dictionary)
         decoder = RNNDecoder(cfg, task.target_dictionary, target_embedding)

@@ -1,5 +1,7 @@
 """Dropout of (batch, length, dim), of single numbers or, variational, of whole dims of a sentence."""
 
+from typing import Any, Optional
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -15,9 +17,22 @@ class SequenceDropout(nn.Module):
     def __init__(self, rate: float, variational: bool = False):
         super().__init__()
         self.rate, self.variational = rate, variational
+        self.retained = False
+
+    def make_generation_fast_(
+        self, name: str, retain_dropout: bool = False, retain_dropout_modules: Optional[str] = None, **_: Any
+    ) -> None:
+        """fairseq calls this before it generates; ``--retain-dropout`` keeps dropout on, in all modules or those named.
+
+        Args:
+            name: path of this module in the model, such as ``decoder.embed.dropout``.
+            retain_dropout_modules: the beginnings of such paths, with commas between them.
+        """
+        chosen = (retain_dropout_modules or "").split(",")
+        self.retained = retain_dropout and any(f"{name}.".startswith(part and f"{part}.") for part in chosen)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.rate == 0:
+        if self.rate == 0 or not (self.training or self.retained):
             return x
         if self.variational:
             return x * F.dropout(x.new_ones(x.size(0), 1, x.size(2)), self.rate)

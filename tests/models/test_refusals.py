@@ -4,7 +4,7 @@ from argparse import Namespace
 
 import pytest
 import torch
-from harness.options import MODELS, SMALL, completed, fields
+from harness.options import MODELS, SMALL, completed
 from harness.subject import SOURCE, TARGET
 
 from rnn_s2s_plugin.errors import UsageError
@@ -16,9 +16,6 @@ COMBINATIONS = [
     ({"attention": "dot", "decoder_hidden_size": 6}, "--attention dot", "6", "8", "--attention general"),
     ({"attention_heads": 3}, "--attention-heads 3"),
     ({"attention": "concat", "attention_dim": 5, "attention_heads": 2}, "--attention-heads 2", "5"),
-    ({"attention": "none", "attention_heads": 2}, "--attention-heads", "--attention"),
-    ({"attention": "none", "attention_query": "first"}, "--attention-query first"),
-    ({"attention": "none", "attention_dropout": 0.1}, "--attention-dropout"),
     ({"attention": "general", "attention_location_filters": 2}, "--attention-location-filters", "concat", "general"),
     ({"attention": "none", "attention_location_filters": 2}, "--attention-location-filters", "none"),
     (
@@ -28,8 +25,6 @@ COMBINATIONS = [
     ),
     ({"attention": "none", "context_conv": "gated"}, "--context-conv gated", "--attention"),
     ({"context_conv": "lightweight", "context_conv_heads": 3}, "--context-conv-heads 3", "8"),
-    ({"cell": "gru", "linear_conv_kernel": 2}, "--linear-conv-kernel", "mingru"),
-    ({"cell": "gru", "linear_output_gate": True}, "--linear-output-gate", "mingru"),
     ({"share_decoder_input_output_embed": True, "decoder_out_embed_dim": 5}, "--decoder-out-embed-dim 5", "6"),
     ({"share_all_embeddings": True}, "--share-all-embeddings", "5", "6"),
     (
@@ -38,7 +33,6 @@ COMBINATIONS = [
         "--encoder-embed-path",
     ),
     ({"share_decoder_input_output_embed": True, "adaptive_softmax_cutoff": "5"}, "--adaptive-softmax-cutoff", "tied"),
-    ({"decoder_out_activation": "tanh"}, "--decoder-out-activation", "--decoder-out-embed-dim"),
     (
         {"residual_from": 1, "input_feeding": True, "encoder_embed_dim": 8, "decoder_embed_dim": 8},
         "--residual-from 1",
@@ -125,9 +119,3 @@ def test_cutoffs(cutoff):
 @pytest.mark.parametrize("arch", MODELS)
 def test_defaults_are_possible(arch):
     completed(arch, {})
-
-
-def test_lm_refuses_too():
-    with pytest.raises(UsageError, match="--linear-output-gate"):
-        completed("rnn_lm", {"linear_output_gate": True})
-    assert "attention" not in fields("rnn_lm")

@@ -1,0 +1,78 @@
+"""fairseq-interactive: soft alignments, and a process that goes on after a line that it cannot use."""
+
+import builtins
+import fileinput
+import logging
+import sys
+
+from fairseq import utils
+
+from .mending import mend
+
+logger = logging.getLogger(__name__)
+
+# fairseq-interactive writes every entry of an alignment as a pair with a hyphen; this stands for "no second number".
+NOTHING = "\0"
+
+
+def mend_interactive() -> None:
+    """Mends the command that is running; the plugin does not import it, since that would set up logging."""
+    for name in ("fairseq_cli.interactive", "__main__"):
+        module = sys.modules.get(name)
+        if hasattr(module, "buffered_read") and not hasattr(module.buffered_read, "__wrapped__"):
+            mend(module, "buffered_read")(read_any_bytes)
+            mend(module, "make_batches")(leave_out_long_lines)
+            module.utils = UtilsWithSoftAlignment()
+            module.print = print_without_nothing
+
+
+def read_any_bytes(original, path, buffer_size):
+    """Bytes that are no UTF-8 end fairseq's reader; here they become a replacement character, an unknown word."""
+    lines = []
+    with fileinput.input(files=[path], mode="rb") as source:
+        for number, line in enumerate(source, start=1):
+            text = line.decode("utf-8", errors="replace")
+            if text.encode("utf-8") != line:
+                logger.warning(f"line {number} is not UTF-8: what cannot be read counts as an unknown word")
+            lines.append(text.strip())
+            if len(lines) >= buffer_size:
+                yield lines
+                lines = []
+    if lines:
+        yield lines
+
+
+def leave_out_long_lines(original, lines, cfg, task, max_positions, encode_fn):
+    """A line longer than --max-source-positions ends fairseq; here it alone is not translated.
+
+    Beside, the task remembers the words of the batch, which --replace-unk copies from (see ``generation``).
+    """
+    cfg.dataset.skip_invalid_size_inputs_valid_test = True
+    left = dict.fromkeys(range(len(lines)))
+    for batch in original(lines, cfg, task, max_positions, encode_fn):
+        task.sources_of_batch = [encode_fn(lines[number]) for number in batch.ids.tolist()]
+        for number in batch.ids.tolist():
+            del left[number]
+        yield batch
+    for number in left:
+        logger.warning(
+            f"a line of {len(encode_fn(lines[number]).split())} words is not translated, for it is longer than "
+            f"--max-source-positions: {lines[number][:40]} ..."
+        )
+
+
+class UtilsWithSoftAlignment:
+    """``fairseq.utils`` with rows of probabilities as pairs, where fairseq-interactive unpacks pairs."""
+
+    def __getattr__(self, name):
+        return getattr(utils, name)
+
+    @staticmethod
+    def post_process_prediction(**kwargs):
+        tokens, text, alignment = utils.post_process_prediction(**kwargs)
+        return tokens, text, [(",".join(row), NOTHING) if isinstance(row, list) else row for row in alignment]
+
+
+def print_without_nothing(text, *args, **kwargs):
+    """Prints as fairseq-generate does: rows with commas between numbers, and no hyphen behind them."""
+    builtins.print(text.replace(f"-{NOTHING}", ""), *args, **kwargs)

@@ -1,0 +1,286 @@
+"""Bad input of every kind through fairseq's own commands: one clear sentence that names what is at fault.
+
+A case is a command line with what its sentence must say. Where fairseq itself has such a sentence it is left as it is;
+argparse's (exit code 2) too.
+"""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any, List, NamedTuple
+
+import pytest
+import torch
+from conftest import TRAIN_TINY
+from harness.options import SMALL
+from models.test_effects import IGNORED
+from models.test_refusals import COMBINATIONS, OUT_OF_RANGE
+
+from rnn_s2s_plugin.compat.messages import sentence_about
+from rnn_s2s_plugin.models.config import flag
+
+
+class Bad(NamedTuple):
+    """A name, a command line with {fields} of the fixture ``places``, and a pattern of its sentence."""
+
+    name: str
+    command: str
+    args: str
+    sentence: str
+
+
+TRAIN = "{data} --save-dir {new} --max-tokens 400 --max-update 1 --optimizer adam --no-save "
+ATTN = TRAIN + "--arch rnn_attn "
+ADAPTIVE = ATTN + "--criterion adaptive_loss --ddp-backend legacy_ddp"
+GENERATE = "{data} --path {model} "
+CASES = [
+    # options of training
+    Bad("unknown architecture", "train", TRAIN + "--arch rnn_atn", "--arch.*invalid choice: 'rnn_atn'"),
+    Bad("unknown cell", "train", ATTN + "--cell gruu", "--cell: invalid choice: 'gruu'"),
+    Bad("unknown attention", "train", ATTN + "--attention bahdanau", "--attention: invalid choice: 'bahdanau'"),
+    Bad("unknown convolution", "train", ATTN + "--context-conv deep", "--context-conv: invalid choice: 'deep'"),
+    Bad("unknown bridge", "train", ATTN + "--bridge first", "--bridge: invalid choice: 'first'"),
+    Bad("unknown direction", "train", ATTN + "--encoder-direction both", "--encoder-direction: invalid choice: 'both'"),
+    Bad("unknown option", "train", ATTN + "--atention dot", "unrecognized arguments: --atention"),
+    Bad("unknown criterion", "train", ATTN + "--criterion loss", "--criterion: invalid choice: 'loss'"),
+    Bad("layers in words", "train", ATTN + "--encoder-layers two", "--encoder-layers: invalid .* 'two'"),
+    Bad("rate in words", "train", ATTN + "--dropout high", "--dropout: invalid .* 'high'"),
+    Bad("rate not a number", "train", ATTN + "--dropout nan", "--dropout must be .* got nan"),
+    Bad("no batch size", "train", "{data} --save-dir {new} --arch rnn_attn", "--max-tokens or --batch-size"),
+    Bad("tiny max tokens", "train", ATTN + "--max-tokens 3", "--max-tokens"),
+    Bad("long sentences", "train", ATTN + "--max-source-positions 3", "--skip-invalid-size-inputs-valid-test"),
+    Bad("bleu arguments", "train", ATTN + "--eval-bleu --eval-bleu-args beam", "--eval-bleu-args"),
+    Bad(
+        "cutoffs beyond words",
+        "train",
+        ATTN + "--criterion adaptive_loss --adaptive-softmax-cutoff 99",
+        "--adaptive-softmax-cutoff 99",
+    ),
+    Bad("adaptive softmax, other loss", "train", ATTN + "--adaptive-softmax-cutoff 6", "--criterion adaptive_loss"),
+    Bad(
+        "adaptive loss alone",
+        "train",
+        ATTN + "--criterion adaptive_loss --ddp-backend legacy_ddp",
+        "--adaptive-softmax-cutoff",
+    ),
+    Bad(
+        "fused loss, adaptive",
+        "train",
+        ATTN + "--criterion fused_label_smoothed_cross_entropy --adaptive-softmax-cutoff 6",
+        "adaptive_loss",
+    ),
+    Bad("two dictionaries", "train", ATTN + "--share-all-embeddings", "--joined-dictionary"),
+    Bad("no vectors", "train", ATTN + "--encoder-embed-path {no}", "--encoder-embed-path: there is no file"),
+    Bad(
+        "vectors of other dims",
+        "train",
+        ATTN + "--encoder-embed-path {vectors}",
+        "line 1 of .*vectors has 3 numbers, the model needs 256",
+    ),
+    Bad(
+        "vectors in words",
+        "train",
+        ATTN + "--encoder-embed-dim 2 --encoder-embed-path {text}",
+        "line 1 of .* does not hold numbers",
+    ),
+    Bad("no start", "train", ATTN + "--restore-file {no}", "--restore-file .* does not exist"),
+    Bad("save into a file", "train", ATTN + "--save-dir {text}/new", "--save-dir .* cannot be written to"),
+    Bad("fp16 on CPU", "train", ATTN + "--fp16", "--fp16 needs a CUDA device"),
+    Bad("two processes on CPU", "train", ATTN + "--distributed-world-size 2", "--distributed-world-size 2"),
+    Bad("asynchronous without iopath", "train", ATTN + "--write-checkpoints-asynchronously", "iopath"),
+    Bad("no learning rate", "train", ATTN + "--lr fast", "--lr"),
+    # data
+    Bad("no folder", "train", ATTN.replace("{data}", "{no}"), "data folder .*no: "),
+    Bad("a file for a folder", "train", ATTN.replace("{data}", "{text}"), "data folder .*text: "),
+    Bad("empty folder", "train", ATTN.replace("{data}", "{empty}"), "holds no files named"),
+    Bad("other language", "train", ATTN + "-s src -t fr", "dict.fr.txt cannot be read"),
+    Bad("same language twice", "train", ATTN + "-s fr -t fr", "dict.fr.txt cannot be read"),
+    Bad("no training data", "train", ATTN + "--train-subset other", "other .*--train-subset"),
+    Bad("no validation data", "train", ATTN + "--valid-subset other", "other .*--valid-subset"),
+    Bad("cut index", "train", ATTN.replace("{data}", "{cut_index}"), "train.src-tgt.src"),
+    Bad("cut data", "train", ATTN.replace("{data}", "{cut_data}"), "train.src-tgt.src"),
+    Bad("index of something else", "train", ATTN.replace("{data}", "{text_index}"), "--dataset-impl"),
+    Bad("unequal sides", "train", ATTN.replace("{data}", "{unequal}"), "different numbers of sentences"),
+    Bad("no sentences", "train", ATTN.replace("{data}", "{no_sentences}"), "holds no sentences"),
+    Bad("dictionary of prose", "train", ATTN.replace("{data}", "{prose}"), "dict.src.txt"),
+    Bad("dictionary smaller than data", "train", ATTN.replace("{data}", "{few_words}"), "words beyond the dict"),
+    Bad("dictionary not UTF-8", "train", ATTN.replace("{data}", "{latin}"), "dict.src.txt"),
+    # checkpoints and data that do not go together
+    Bad("no checkpoint", "generate", "{data} --path {no}", "checkpoint .* does not exist"),
+    Bad("no path", "generate", "{data}", "--path"),
+    Bad("folder for a checkpoint", "generate", "{data} --path {empty}", "checkpoint .*empty .*"),
+    Bad("text for a checkpoint", "generate", "{data} --path {text}", "checkpoint .*text is damaged"),
+    Bad("unknown architecture in it", "generate", "{data} --path {other_arch}", "rnn_future"),
+    Bad("no options in it", "generate", "{data} --path {no_options}", "checkpoint .*no_options"),
+    Bad("option value of the future", "generate", "{data} --path {other_value}", "hyperbolic"),
+    Bad("weights of another size", "generate", "{data} --path {other_size}", "checkpoint .*other_size.*size mismatch"),
+    Bad("other words", "generate", "{more_words} --path {model}", "checkpoint .*dictionar"),
+    Bad("other words, validated", "validate", "{more_words} --path {model} --max-tokens 400", "checkpoint .*dictionar"),
+    Bad(
+        "resumed with other words",
+        "train",
+        "{more_words} --save-dir {new} --restore-file {model} " + " ".join(TRAIN_TINY),
+        "another architecture, size or vocabulary",
+    ),
+    Bad("ensemble of other words", "generate", "{data} --path {model}:{no}", "checkpoint .* does not exist"),
+    Bad(
+        "translation as language model",
+        "eval_lm",
+        "{lm_data} --path {model}",
+        "translation model is no language",
+    ),
+    Bad("language model as translation", "generate", "{data} --path {lm}", "rnn_lm translates nothing"),
+    Bad("no language model", "generate", GENERATE + "--lm-path {no}", "checkpoint .* does not exist"),
+    Bad("overrides in words", "generate", GENERATE + "--model-overrides beam", "--model-overrides"),
+    # generation
+    Bad("no test data", "generate", GENERATE + "--gen-subset test2", "test2 .*--gen-subset"),
+    Bad("no beam", "generate", GENERATE + "--beam 0", "--beam"),
+    Bad("groups do not divide", "generate", GENERATE + "--beam 5 --diverse-beam-groups 2", "--?beam"),
+    Bad("sampling, one best", "generate", GENERATE + "--sampling --beam 3", "--sampling requires --nbest"),
+    Bad("more best than beam", "generate", GENERATE + "--beam 2 --nbest 3", "--nbest"),
+    Bad(
+        "batch over buffer",
+        "interactive",
+        GENERATE + "--batch-size 4",
+        "--batch-size cannot be larger than --buffer-size",
+    ),
+    Bad("no input", "interactive", GENERATE + "--input {no}", "--input"),
+    Bad("unknown subwords", "interactive", GENERATE + "--bpe bytepiece", "--bpe: invalid choice: 'bytepiece'"),
+    Bad("subwords without codes", "interactive", GENERATE + "--bpe subword_nmt", "--bpe-codes"),
+    Bad("unknown post-processing", "generate", GENERATE + "--post-process joined", "--post-process"),
+    Bad("no dictionary of alignments", "generate", GENERATE + "--replace-unk {no}", "--replace-unk"),
+    Bad("no raw text", "generate", GENERATE + "--replace-unk", "--dataset-impl.raw"),
+    Bad(
+        "long test sentences",
+        "generate",
+        GENERATE + "--max-source-positions 3",
+        "--skip-invalid-size-inputs-valid-test",
+    ),
+    Bad(
+        "alignment without attention",
+        "generate",
+        "{data} --path {basic} --print-alignment",
+        "need a model with attention",
+    ),
+]
+
+
+def sentence_of(fairseq, command: str, args: List[Any], capsys) -> str:
+    """What the user reads in the end."""
+    try:
+        result = fairseq(command, *args)
+    except SystemExit as error:
+        assert error.code == 2
+        return capsys.readouterr().err.strip().splitlines()[-1]
+    except Exception as error:
+        sentence = sentence_about(type(error), error)
+        assert sentence is not None, f"a traceback that ends in {type(error).__name__}: {error}"
+        return sentence
+    raise AssertionError(f"accepted: {result.output[-500:]}")
+
+
+@pytest.fixture(scope="module")
+def places(corpus, checkpoint, fairseq, train, language_model, tmp_path_factory):
+    """What the cases name in braces."""
+    root = tmp_path_factory.mktemp("bad")
+
+    def data_with(name: str, change) -> Path:
+        change(shutil.copytree(corpus.data, root / name))
+        return root / name
+
+    def cut(file: str, size):
+        return lambda folder: (folder / file).write_bytes((folder / file).read_bytes()[:size])
+
+    def overwrite(file: str, content: bytes):
+        return lambda folder: (folder / file).write_bytes(content)
+
+    def unequal(folder: Path) -> None:
+        for ending in ("bin", "idx"):
+            shutil.copy(folder / f"valid.src-tgt.tgt.{ending}", folder / f"train.src-tgt.tgt.{ending}")
+
+    def no_sentences(folder: Path) -> None:
+        (root / "none.src").write_text("")
+        (root / "none.tgt").write_text("")
+        dictionaries = [
+            f"--{side}dict={folder / f'dict.{lang}.txt'}" for side, lang in (("src", "src"), ("tgt", "tgt"))
+        ]
+        for file in folder.glob("dict.*"):
+            shutil.copy(file, root / file.name)
+        dictionaries = [f"--{side}dict={root / f'dict.{lang}.txt'}" for side, lang in (("src", "src"), ("tgt", "tgt"))]
+        fairseq(
+            "preprocess", "-s", "src", "-t", "tgt", f"--trainpref={root / 'none'}", *dictionaries, "--destdir", folder
+        )
+
+    def more_words(folder: Path) -> None:
+        with open(folder / "dict.tgt.txt", "a") as file:
+            file.writelines(f"EXTRA{number} 1\n" for number in range(8))
+
+    def checkpoint_with(name: str, change) -> Path:
+        state = torch.load(checkpoint)
+        change(state)
+        torch.save(state, root / f"{name}.pt")
+        return root / f"{name}.pt"
+
+    (root / "text").write_text("one two three\n")
+    (root / "vectors").write_text("one 0.1 0.2 0.3\n")
+    (root / "empty").mkdir()
+    lm_data = root / "lm_data"
+    lm_data.mkdir()
+    shutil.copy(corpus.data / "dict.tgt.txt", lm_data / "dict.txt")
+    train(root / "basic", "--arch", "rnn_basic", "--max-update", "1")
+    return {
+        "data": corpus.data,
+        "model": checkpoint,
+        "basic": root / "basic" / "checkpoint_last.pt",
+        "lm_data": lm_data,
+        "lm": language_model[1],
+        "new": root / "new",
+        "no": root / "no",
+        "text": root / "text",
+        "vectors": root / "vectors",
+        "empty": root / "empty",
+        "cut_index": data_with("cut_index", cut("train.src-tgt.src.idx", 60)),
+        "cut_data": data_with("cut_data", cut("train.src-tgt.src.bin", 100)),
+        "text_index": data_with("text_index", overwrite("train.src-tgt.src.idx", b"not an index of anything at all")),
+        "unequal": data_with("unequal", unequal),
+        "no_sentences": data_with("no_sentences", no_sentences),
+        "prose": data_with("prose", overwrite("dict.src.txt", b"the words of this language\n")),
+        "few_words": data_with("few_words", overwrite("dict.src.txt", b"one 5\n")),
+        "latin": data_with("latin", overwrite("dict.src.txt", "für 5\n".encode("latin-1"))),
+        "more_words": data_with("more_words", more_words),
+        "other_arch": checkpoint_with(
+            "other_arch", lambda s: s["cfg"]["model"].update(_name="rnn_future", arch="rnn_future")
+        ),
+        "no_options": checkpoint_with("no_options", lambda s: s.update(cfg=None, args=None)),
+        "other_value": checkpoint_with("other_value", lambda s: s["cfg"]["model"].update(attention="hyperbolic")),
+        "other_size": checkpoint_with("other_size", lambda s: s["cfg"]["model"].update(decoder_hidden_size=24)),
+    }
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_bad_input(case, places, fairseq, capsys):
+    sentence = sentence_of(fairseq, case.command, case.args.format(**places).split(), capsys)
+    assert re.search(case.sentence, sentence), sentence
+    assert "\n" not in sentence and "Traceback" not in sentence
+
+
+def as_flags(overrides: dict) -> List[str]:
+    """The same options on a command line."""
+    flags = []
+    for name, value in overrides.items():
+        flags += [flag(name)] if value is True else [f"{flag(name)}={value}"]
+    return flags
+
+
+OPTIONS = [
+    *(("rnn_attn", overrides, first) for overrides, first, *_ in COMBINATIONS),
+    *(("rnn_attn", {name: value}, flag(name)) for name, value in OUT_OF_RANGE),
+    *((arch, overrides, flag(ignored)) for arch, overrides, ignored in IGNORED if arch != "rnn_lm"),
+]
+
+
+@pytest.mark.parametrize("arch, overrides, named", OPTIONS, ids=str)
+def test_bad_options_on_the_command_line(arch, overrides, named, places, fairseq, capsys):
+    options = as_flags({**SMALL, **overrides})
+    arguments = [*TRAIN.format(**places).split(), "--arch", arch, *options]
+    assert named in sentence_of(fairseq, "train", arguments, capsys)
