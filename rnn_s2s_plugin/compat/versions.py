@@ -30,13 +30,14 @@ def restore_numpy_compat() -> None:
 
 
 def silence_warnings_about_fairseq() -> None:
-    """Ten lines per command about fairseq's own calls into hydra and torch, which no user can act upon."""
+    """Ten lines per command about calls into hydra and torch, fairseq's and ours, which no user can act upon."""
     for message in (
         r"hydra\.experimental\.",
         r"\s*The version_base parameter is not specified",
         r"In '.*': Usage of deprecated keyword in package header",
         r"\s*'config' is validated against ConfigStore schema",
         r"\s*The strict flag in the compose API is deprecated",
+        r"torch\.quantize_per_tensor, torch\.quantize_per_channel",
         r"`torch\.cuda\.amp\.\w+\(args\.\.\.\)` is deprecated",
         r"'pin_memory' argument is set as true but no accelerator is found",
     ):

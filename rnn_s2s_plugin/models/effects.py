@@ -23,7 +23,7 @@ ALWAYS = (
     "encoder_hidden_size encoder_layers decoder_embed_dim decoder_embed_path decoder_freeze_embed decoder_hidden_size "
     "decoder_layers bridge input_feeding attention attention_location_filters context_conv decoder_out_embed_dim "
     "share_decoder_input_output_embed share_all_embeddings adaptive_softmax_cutoff layer_norm embed_dropout "
-    "output_dropout word_dropout"
+    "output_dropout word_dropout int8"
 ).split()
 
 
