@@ -54,3 +54,12 @@ def test_translates_with_every_architecture(fairseq, corpus, train, tmp_path, ar
     assert not torch.equal(*scores)
     torch.testing.assert_close(*scores, rtol=0, atol=0.2)
     assert len(fairseq(*command[:-1], *INT8).field("H")) == len(exact)
+
+
+def test_of_a_checkpoint_that_is_older_than_the_option(fairseq, corpus, checkpoint, tmp_path):
+    """fairseq would ignore the override."""
+    state = torch.load(checkpoint)
+    del state["cfg"]["model"]["int8"]
+    torch.save(state, tmp_path / "older.pt")
+    command = ("generate", corpus.data, "--path", tmp_path / "older.pt", "--score-reference")
+    assert fairseq(*command).field("P") != fairseq(*command, *INT8).field("P")

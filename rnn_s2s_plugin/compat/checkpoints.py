@@ -1,6 +1,7 @@
 """Checkpoints: loaded safely, on one device or several, and named when they cannot be used."""
 
 import argparse
+import dataclasses
 import glob
 import os
 import pickle
@@ -13,7 +14,9 @@ import torch
 from fairseq import checkpoint_utils
 from fairseq.distributed import utils as distributed_utils
 from fairseq.file_io import PathManager
+from fairseq.models import ARCH_MODEL_NAME_REGISTRY, MODEL_DATACLASS_REGISTRY
 from fairseq.trainer import Trainer
+from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ..errors import UsageError
@@ -171,3 +174,17 @@ def broadcast_without_options(original, state, *args, **kwargs):
     if isinstance(state, dict) and "cfg" in state:
         state = {**state, "cfg": None}
     return original(state, *args, **kwargs)
+
+
+@mend(checkpoint_utils, "overwrite_args_by_name")
+def override_options_younger_than_the_checkpoint(original, cfg, overrides: dict) -> None:
+    """``--model-overrides`` with an option that the checkpoint's model did not have yet is ignored silently."""
+    original(cfg, overrides)
+    model = cfg.get("model")
+    architecture = getattr(model, "_name", None)
+    declared = MODEL_DATACLASS_REGISTRY.get(ARCH_MODEL_NAME_REGISTRY.get(architecture, architecture))
+    if declared is None or not OmegaConf.is_config(model):
+        return
+    younger = {field.name for field in dataclasses.fields(declared)} - set(model)
+    with open_dict(model):
+        model.update({name: value for name, value in overrides.items() if name in younger})
