@@ -26,6 +26,7 @@ from conftest import SIZES, TRAIN_TINY, run_fairseq, write_corpus
 from fairseq import checkpoint_utils
 
 from rnn_s2s_plugin.compat import saving
+from rnn_s2s_plugin.compat.messages import sentence_about
 from rnn_s2s_plugin.errors import UsageError
 
 # Saves at every other update, so that a good part of the time goes into writing.
@@ -64,9 +65,8 @@ class Training:
             code = 0
         except BaseException as error:
             limit_files(resource.RLIM_INFINITY)
-            os.write(1, f"{type(error).__name__}: {error}\n".encode())
-            if not isinstance(error, UsageError):
-                os.write(1, traceback.format_exc().encode())
+            sentence = sentence_about(type(error), error)
+            os.write(1, (sentence or traceback.format_exc()).encode())
         finally:
             os._exit(code)
 
@@ -201,7 +201,7 @@ def full_disk_rounds(bench: Bench, rounds: int, seed: int = 1) -> Dict[str, int]
         training = Training(bench.data, save_dir, first=partial(limit_files, rng.randrange(size)))
         assert training.wait() == 1
         message = training.output.read_text()
-        assert message.startswith("UsageError: checkpoint ") and "cannot be written (File too large)" in message
+        assert message.startswith("checkpoint ") and "cannot be written (File too large)" in message
         assert same(result(save_dir), before) and not list(save_dir.glob("*.tmp"))
         Training(bench.data, save_dir).finish()
         assert same(result(save_dir), bench.whole)
@@ -236,9 +236,7 @@ def lost_worker_rounds(bench: Bench, rounds: int, seed: int = 1) -> Dict[str, in
         if workers[killed].kill():
             survivor = workers[1 - killed]
             code, message = survivor.wait(60), survivor.output.read_text()
-            assert code == 0 or (code == 1 and message.startswith("UsageError: another process of this training")), (
-                message
-            )
+            assert code == 0 or (code == 1 and message.startswith("another process of this training")), message
         for worker in start_workers(bench, save_dir):
             assert worker.wait() == 0
         assert same(result(save_dir), whole)

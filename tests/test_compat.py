@@ -65,6 +65,14 @@ def test_usage_errors_of_child_processes_are_shown_as_one_sentence(capsys, monke
     assert shown_by_excepthook(error, capsys) == "fairseq-train: error: --cell gruu is unknown\n"
 
 
+def test_lost_process_is_shown_as_one_sentence(capsys):
+    text = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:1"
+    assert "another process of this training has ended" in shown_by_excepthook(RuntimeError(text), capsys)
+    child = torch.multiprocessing.ProcessRaisedException(f"Traceback\nRuntimeError: {text}", 1, 1)
+    assert "another process of this training has ended" in shown_by_excepthook(child, capsys)
+    assert shown_by_excepthook(RuntimeError("Connection closed"), capsys).endswith("RuntimeError: Connection closed\n")
+
+
 def test_usage_errors_under_hydra_are_shown_without_traceback(capsys):
     """fairseq-hydra-train hands its exceptions to this function of hydra's."""
 

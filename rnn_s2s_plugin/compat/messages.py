@@ -37,11 +37,22 @@ def sentence_about(kind: Type[BaseException], value: BaseException) -> Optional[
         return str(value)
     if kind.__name__ == "ProcessRaisedException":
         found = re.search(rf"^{re.escape(UsageError.__module__)}\.UsageError: (.*)$", str(value), re.M)
-        return found and found[1]
+        return found[1] if found else _about_lost_process(str(value))
+    if kind is RuntimeError:
+        return _about_lost_process(str(value))
     names_option = re.search(r"(?<!\S)[\"'`(]?--[a-z][a-z-]+", str(value)) and "\n" not in str(value).strip()
     if kind in (AssertionError, ValueError, Exception) and names_option:
         return str(value).strip()
     return None
+
+
+def _about_lost_process(text: str) -> Optional[str]:
+    """When one process of a training is killed the others find their connections closed, wherever they are."""
+    lost = re.search(r"gloo.*(Connection closed|Connection reset|Connection refused|Broken pipe)", text)
+    return lost and (
+        f"another process of this training has ended ({lost[1]}), and this one cannot go on alone; start all of them "
+        "again: training goes on from the last checkpoint"
+    )
 
 
 @mend(tasks, "setup_task")
