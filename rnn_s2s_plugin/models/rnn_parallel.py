@@ -3,8 +3,8 @@
     h_t = a_t ⊙ h_{t-1} + b_t,   a_t and b_t from the input x_t alone
     y_t = softmax(W_y h_t + b_y)
 
-All matrix products of a layer are one, and the recurrence is a parallel scan, on both sides. What the gates lose by
-not seeing h_{t-1} depth gives back, hence two layers with normalised inputs. ``--attention`` and ``--context-conv``
+All matrix products of a layer are one, and what is left of the recurrence is a scan, on both sides. What gates lose by
+not seeing h_{t-1} depth gives back, hence two layers. ``--attention`` and ``--context-conv``
 add what they add to the other architectures.
 """
 

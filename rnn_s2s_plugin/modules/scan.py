@@ -8,6 +8,7 @@ go through that loop side by side, and what each chunk hands to the next is adde
 gates near 0 and near 1 are as exact as in a step-by-step loop.
 """
 
+from importlib.util import find_spec
 from itertools import pairwise
 from math import isqrt
 from typing import Optional, Sequence
@@ -15,11 +16,6 @@ from typing import Optional, Sequence
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-
-try:
-    from .scan_triton import GatedScanKernel
-except ImportError:  # PyTorch for CPU comes without Triton
-    GatedScanKernel = None
 
 # A position of fewer numbers than this takes less time than the call of its operation; an operation on so many takes
 # longer. Where the first is so, sequences are cut into chunks until the second is.
@@ -46,7 +42,9 @@ def gated_scan(gate: Tensor, candidate: Tensor, h0: Optional[Tensor] = None) -> 
         return candidate.to(wide)
     if h0 is None:
         h0 = gate.new_zeros(gate.size(0), gate.size(2), dtype=wide)
-    if gate.is_cuda and GatedScanKernel is not None and wide == torch.float32:
+    if gate.is_cuda and wide == torch.float32 and find_spec("triton") is not None:
+        from .scan_triton import GatedScanKernel  # takes a second; PyTorch for CPU comes without Triton
+
         return GatedScanKernel.apply(gate, candidate, h0)
     return _GatedScan.apply(gate.to(wide), candidate.to(wide), h0.to(wide))
 
