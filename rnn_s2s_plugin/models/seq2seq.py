@@ -23,6 +23,7 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
     """Encoder, decoder and, through the options, the attention between them."""
 
     config_class: Type[Seq2SeqConfig] = Seq2SeqConfig
+    int8 = False  # whether matrices become 8-bit integers when the model is prepared for inference
 
     @classmethod
     def check_new_options(cls, cfg: Any) -> None:

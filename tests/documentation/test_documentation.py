@@ -126,8 +126,11 @@ def test_functions_that_are_linked_are_in_the_file(page):
             assert name[1] in names_in(page.parent / target), f"{page.name}: {name[1]} is not in {target}"
 
 
-# Of pip, TensorBoard, and the walk-throughs in examples/.
-OF_OTHER_TOOLS = {"--no-build-isolation", "--logdir", "--folder", "--updates", "--train"}
+# Of pip, TensorBoard, the walk-throughs in examples/, and tests/faults.py.
+OF_OTHER_TOOLS = {
+    *("--no-build-isolation", "--logdir", "--folder", "--updates", "--train"),
+    *("--kills", "--full-disks", "--lost-workers", "--damages", "--work"),
+}
 
 
 def known_options():
