@@ -59,8 +59,10 @@ def binarize(folder: Path, splits: dict[str, Sequence[Pair]], source: str, targe
 
 def train(data: Path, folder: Path, updates: int, *options) -> Path:
     """Trains from nothing for so many updates, with settings that suit tasks of a small vocabulary."""
+    for checkpoint in folder.glob("checkpoint*.pt"):  # of an earlier run, from which fairseq would go on
+        checkpoint.unlink()
     run(
-        "fairseq-train", data, "--user-dir", USER_DIR, "--save-dir", folder, "--restore-file", "none",
+        "fairseq-train", data, "--user-dir", USER_DIR, "--save-dir", folder,
         "--criterion", "fused_label_smoothed_cross_entropy", "--optimizer", "adam", "--clip-norm", 1,
         "--lr-scheduler", "polynomial_decay", "--warmup-updates", max(1, updates // 10),
         "--total-num-update", updates, "--max-update", updates, "--lr", 0.004, "--seed", 1, "--cpu",

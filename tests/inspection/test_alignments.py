@@ -118,13 +118,13 @@ def pair(link):
     [
         (["--gen-subset", "test", "--gold", "x"], "give --forced"),
         (["--gen-subset", "test", "--forced", "--head", "2"], "--head 2: the model has heads 1 to 1"),
-        (["--gen-subset", "test", "--input", "x"], "two sources of sentences"),
+        (["--gen-subset", "test", "--input", __file__], "two sources of sentences"),
         (["--gen-subset", "test", "--reference", "x"], "--reference belongs to --input"),
         (["--gen-subset", "test", "--ids", "100"], "--ids 100: there are sentences 0 to 28"),
         (["--gen-subset", "test", "--ids", "x"], "--ids must be numbers"),
         (["--gen-subset", "test", "--limit", "0"], "--limit must be at least 1"),
         (["--gen-subset", "test", "--print-alignment"], "--print-alignment has no effect"),
-        (["--input", "no-such-file"], "no-such-file cannot be read"),
+        (["--input", "no-such-file"], "no-such-file: there is no such file"),
     ],
 )
 def test_options_that_cannot_work(model, options, sentence):
