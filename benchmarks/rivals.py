@@ -1,6 +1,7 @@
 """One training step of other toolkits' recurrent models on fairseq's batches, with their own modules and losses."""
 
 import sys
+from abc import ABC, abstractmethod
 from typing import Any, Dict, Tuple
 from unittest import mock
 
@@ -17,8 +18,8 @@ def right_padded(sample: Dict[str, Any]) -> Tuple[Tensor, Tensor]:
     return source.gather(1, order), lengths
 
 
-class Rival:
-    """A model with PyTorch's Adam; ``loss`` gives the summed loss of a batch."""
+class Rival(ABC):
+    """A model with PyTorch's Adam."""
 
     model: nn.Module
 
@@ -27,8 +28,9 @@ class Rival:
         self.model.train()
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
 
+    @abstractmethod
     def loss(self, sample: Dict[str, Any]) -> Tensor:
-        raise NotImplementedError
+        """Summed over the target's words."""
 
     def step(self, sample: Dict[str, Any]) -> None:
         """One update."""

@@ -18,11 +18,13 @@ def fill_uniformly(matrix: Tensor) -> None:
     nn.init.uniform_(matrix, -bound, bound)
 
 
-def initialize(model: nn.Module) -> None:
-    """Draws all matrices but embeddings (and an output matrix that is one); for models without layer norms.
+def initialize(model: nn.Module, layer_norm: bool) -> None:
+    """Draws all matrices but embeddings (and an output matrix that is one), unless the model has layer norms.
 
     Norms make their inputs' size irrelevant and hand on large ones: with them PyTorch's start is the better one.
     """
+    if layer_norm:
+        return
     embeddings = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
     for module in model.modules():
         if isinstance(module, nn.RNNBase):

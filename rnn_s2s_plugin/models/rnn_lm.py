@@ -57,6 +57,5 @@ class RNNLanguageModel(FairseqLanguageModel):
             task.source_dictionary, cfg.decoder_embed_dim, cfg.decoder_embed_path, cfg.decoder_freeze_embed, "decoder"
         )
         model = cls(RNNDecoder(cfg, task.target_dictionary, matrix))
-        if not cfg.layer_norm:
-            initialize(model)
+        initialize(model, cfg.layer_norm)
         return model

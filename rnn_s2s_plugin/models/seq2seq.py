@@ -55,8 +55,7 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
         )
         model = cls(encoder, decoder)
         model.int8 = cfg.int8
-        if not cfg.layer_norm:
-            initialize(model)
+        initialize(model, cfg.layer_norm)
         return model
 
     def prepare_for_inference_(self, cfg: Any) -> None:
