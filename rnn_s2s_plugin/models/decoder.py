@@ -218,6 +218,11 @@ class RNNDecoder(FairseqIncrementalDecoder):
         if state is not None:
             self.set_incremental_state(incremental_state, STATE, reorder(state, new_order))
 
+    @property
+    def ends_in_softmax(self) -> bool:
+        """Whether one softmax over the logits gives the probabilities (see ``compat.beam_search``)."""
+        return self.output is not None
+
     def max_positions(self) -> int:
         return UNLIMITED
 

@@ -30,3 +30,15 @@ def test_projection():
     expected = x.numpy() @ projection.weight.detach().numpy().T + projection.bias.detach().numpy()
     torch.testing.assert_close(projection(x), torch.from_numpy(expected))
     assert projection(x).shape == (2, 4, 7)
+
+
+def test_layout_for_inference_keeps_the_logits_and_leaves_a_tied_embedding_alone():
+    torch.manual_seed(1)
+    embedding = torch.nn.Embedding(7, 5)
+    projection = OutputProjection(5, 7)
+    projection.weight = embedding.weight
+    x = torch.randn(2, 4, 5)
+    expected = projection(x)
+    projection.lay_out_for_inference()
+    torch.testing.assert_close(projection(x), expected)
+    assert projection.weight.t().is_contiguous() and embedding.weight.is_contiguous()
