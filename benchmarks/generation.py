@@ -3,12 +3,14 @@
     python benchmarks/generation.py [--hidden 256] [--data BINARIZED] [--json results.json]
 
 Every system lives in a process of its own, trains for some hundred updates, so that its sentences have natural lengths
-("length" is that of hypotheses over references), and then they translate in turn.
+("length" is that of hypotheses over references), and then they translate in turn. With --models the trained models are
+kept, and not trained again.
 """
 
 import argparse
 import statistics
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence
 
 import common
@@ -47,15 +49,28 @@ def translator(system: common.FairseqSystem, beam: int, samples: Sequence[Any]) 
     return translate
 
 
+def train(system: common.FairseqSystem, data: str, name: str, args: argparse.Namespace) -> None:
+    """Trains, unless there is a model of these settings among those kept."""
+    kept = args.models and args.models / f"{name.replace(' ', '_')}.{args.hidden}.{args.updates}x{args.tokens}.pt"
+    if kept and kept.exists():
+        system.model.load_state_dict(torch.load(kept, map_location=common.DEVICE))
+        return
+    split = common.load_split(data, "train")
+    samples = common.collate(split, common.choose_batches(split, args.tokens, args.updates))
+    for update in range(args.updates):
+        system.step(samples[update % len(samples)])
+    if kept:
+        args.models.mkdir(parents=True, exist_ok=True)
+        torch.save(system.model.state_dict(), kept)
+
+
 def work(name: str, data: str, args: argparse.Namespace, pipe: Connection) -> None:
     """A system's process: trains, then translates at every message and answers by the seconds of every setting."""
     plain = name.removesuffix(INT8)
     if plain in OURS:
         common.load_plugin()
     system = common.FairseqSystem(data, SYSTEMS[plain].format(h=args.hidden, half=args.hidden // 2), "--lr 3e-3")
-    train = common.load_split(data, "train")
-    for sample in common.collate(train, common.choose_batches(train, args.tokens, args.updates)):
-        system.step(sample)
+    train(system, data, plain, args)
     test = common.load_split(data, "test")
     system.model.eval()
     system.model.prepare_for_inference_(system.cfg)
@@ -81,8 +96,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common.add_data_options(parser)
     parser.add_argument("--hidden", type=int, default=256, help="dims of embeddings and states")
-    parser.add_argument("--updates", type=int, default=500, help="updates of training before")
+    parser.add_argument("--updates", type=int, default=1000, help="updates of training before")
     parser.add_argument("--tokens", type=int, default=1000, help="--max-tokens of training")
+    parser.add_argument("--models", type=Path, help="folder for the trained models")
     parser.add_argument("--sentences-translated", type=int, default=320)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--systems", help="comma-separated; a name stands for all that begin with it (default: all)")

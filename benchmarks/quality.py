@@ -1,0 +1,190 @@
+"""The table of results on Multi30k: every architecture, several seeds, and fairseq's own models beside them.
+
+    python benchmarks/quality.py --raw-dir FOLDER    trains what is missing (hours on a CPU), writes the tables
+    python benchmarks/quality.py --table             writes the tables from what is there
+
+Every run is a call of recipes/multi30k/run.sh, which resumes where it was stopped. Its scores are filed in
+docs/multi30k.json; the tables in docs/results.md and README.md are made from that file alone. fairseq's models get the
+time that the RNNs take, not the number of updates.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = ROOT / "recipes" / "multi30k" / "run.sh"
+RECORDS = ROOT / "docs" / "multi30k.json"
+PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
+BEGIN, END = "<!-- benchmarks/quality.py -->", "<!-- end -->"
+TESTS = {"2016": "test_2016_flickr", "2017": "test_2017_flickr", "COCO": "test_2017_mscoco"}
+
+
+@dataclass
+class Row:
+    """A row of the table: variables of the recipe, and options of fairseq-train."""
+
+    variables: Dict[str, str]
+    options: str = ""
+
+
+def preset(name: str) -> Row:
+    """A preset with all that the recipe gives it."""
+    return Row({"ARCH": f"{name}_multi30k"})
+
+
+ROWS = {
+    "rnn_basic": preset("rnn_basic"),
+    "rnn_attn": preset("rnn_attn"),
+    "rnn_conv_attn": preset("rnn_conv_attn"),
+    "rnn_parallel": preset("rnn_parallel"),
+    "rnn_parallel, attention": preset("rnn_parallel_attn"),
+    "rnn_parallel, conv attention": preset("rnn_parallel_conv_attn"),
+    "fairseq lstm": Row(
+        {"ARCH": "lstm", "MAX_UPDATE": "4000"},
+        "--share-all-embeddings --encoder-embed-dim 128 --encoder-hidden-size 256 --encoder-bidirectional "
+        "--decoder-embed-dim 128 --decoder-hidden-size 256 --decoder-out-embed-dim 128 --dropout 0.3",
+    ),
+    # The sizes and schedule of Wu et al. 2021.
+    "fairseq transformer, tiny": Row(
+        {
+            "ARCH": "transformer", "MAX_UPDATE": "4000", "GLOBAL_TOKENS": "4096", "LR": "0.005",
+            "SCHEDULE": "inverse_sqrt", "WARMUP": "2000", "CLIP": "0",
+        },
+        "--share-all-embeddings --encoder-layers 4 --encoder-embed-dim 128 --encoder-ffn-embed-dim 256 "
+        "--encoder-attention-heads 4 --decoder-layers 4 --decoder-embed-dim 128 --decoder-ffn-embed-dim 256 "
+        "--decoder-attention-heads 4 --dropout 0.3",
+    ),
+}  # fmt: skip
+
+
+def recipe(args: argparse.Namespace, name: str, seed: int, *stages: str) -> Path:
+    """Runs stages of the recipe for a row (default: all) and returns the folder of the run."""
+    row = ROWS[name]
+    run = f"{row.variables['ARCH']}.seed{seed}"
+    variables = {"WORK": str(args.work), "SEED": str(seed), "RUN": run, "PYTHON": sys.executable, **row.variables}
+    if args.raw_dir:
+        variables["RAW_DIR"] = str(args.raw_dir)
+    if args.threads:
+        variables["OMP_NUM_THREADS"] = str(args.threads)
+    options = ["--", *row.options.split()] if row.options else []
+    log = args.work / f"{run}.log"
+    with open(log, "a") as output:
+        done = subprocess.run(
+            ["bash", str(RECIPE), *stages, *options], env={**os.environ, **variables}, stdout=output, stderr=output
+        )
+    if done.returncode:
+        raise SystemExit(f"{name}, seed {seed}: the recipe failed, see the end of {log}")
+    return args.work / "runs" / run
+
+
+def record(name: str, seed: int, run: Path) -> Dict[str, Any]:
+    """What is filed of a run: scores, size and cost."""
+    (results,) = run.glob("*/results.json")
+    report = json.loads(results.read_text())
+    log = (run / "train.log").read_text()
+    walls = [float(seconds) for seconds in re.findall(r"train_wall[ =](\d+)", log)]
+    return {
+        "row": name,
+        "seed": seed,
+        "parameters": int(re.findall(r"num\. shared model params: ([\d,]+)", log)[-1].replace(",", "")),
+        "updates": int(re.findall(r"num_updates[ =](\d+)", log)[-1]),
+        "train_minutes": round(walls[-1] / 60, 1),
+        "settings": (run / "settings").read_text().splitlines(),
+        "bleu": {test: report["tests"][split]["bleu_tokenized"] for test, split in TESTS.items()},
+        "chrf": {test: report["tests"][split]["chrf"] for test, split in TESTS.items()},
+    }
+
+
+def read_records() -> List[Dict[str, Any]]:
+    """What was filed so far."""
+    return json.loads(RECORDS.read_text()) if RECORDS.exists() else []
+
+
+def file_record(new: Dict[str, Any]) -> None:
+    """Adds a record, in the place of an older one of the same row and seed."""
+    kept = [old for old in read_records() if (old["row"], old["seed"]) != (new["row"], new["seed"])]
+    order = list(ROWS)
+    records = sorted([*kept, new], key=lambda filed: (order.index(filed["row"]), filed["seed"]))
+    RECORDS.write_text(json.dumps(records, indent=1) + "\n")
+
+
+def mean(numbers: Sequence[float]) -> str:
+    """Mean ± standard deviation, or the one number."""
+    text = f"{statistics.mean(numbers):.2f}"
+    return f"{text} ± {statistics.stdev(numbers):.2f}" if len(numbers) > 1 else text
+
+
+def table(records: Sequence[Dict[str, Any]]) -> str:
+    """The records as a Markdown table, a row per system."""
+    head = ["system", "parameters", "updates", "minutes", "seeds", *[f"BLEU {test}" for test in TESTS], "chrF 2016"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for name in ROWS:
+        runs = [filed for filed in records if filed["row"] == name]
+        if not runs:
+            continue
+        minutes = statistics.mean(run["train_minutes"] for run in runs)
+        cells = [
+            name,
+            f"{runs[0]['parameters'] / 1e6:.2f} M",
+            f"{runs[0]['updates']:,}",
+            f"{minutes:.0f}",
+            str(len(runs)),
+        ]
+        cells += [mean([run["bleu"][test] for run in runs]) for test in TESTS]
+        lines.append("| " + " | ".join([*cells, mean([run["chrf"]["2016"] for run in runs])]) + " |")
+    return "\n".join(lines)
+
+
+def write_tables() -> None:
+    """Puts the table between its marks on every page."""
+    text = table(read_records())
+    for page in PAGES:
+        before, rest = page.read_text().split(f"{BEGIN}\n")
+        after = rest.split(END)[1]
+        page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=RECIPE.parent / "work", help="folder for data and runs")
+    parser.add_argument(
+        "--raw-dir", type=Path, help="folder with Multi30k's files (default: the recipe downloads them)"
+    )
+    parser.add_argument("--rows", help="comma-separated beginnings of rows' names (default: all)")
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
+    parser.add_argument("--threads", type=int, help="threads of each run on a CPU (default: all cores)")
+    parser.add_argument("--table", action="store_true", help="only write the tables anew")
+    args = parser.parse_args()
+    if not args.table:
+        names = [name for name in ROWS if not args.rows or name.startswith(tuple(args.rows.split(",")))]
+        if not names:
+            parser.error(f"--rows {args.rows}: no row begins like that; there are {'; '.join(ROWS)}")
+        args.work = args.work.resolve()
+        args.work.mkdir(parents=True, exist_ok=True)
+        recipe(args, names[0], 0, "download", "prepare", "binarize")
+        with ThreadPoolExecutor(args.jobs) as pool:
+            runs = {
+                pool.submit(recipe, args, name, int(seed), "train", "average", "generate", "score"): (name, int(seed))
+                for seed in args.seeds.split(",")
+                for name in names
+            }
+            for run in as_completed(runs):
+                filed = record(*runs[run], run.result())
+                file_record(filed)
+                print(filed["row"], filed["seed"], filed["bleu"], flush=True)
+    write_tables()
+    print(table(read_records()))
+
+
+if __name__ == "__main__":
+    main()
