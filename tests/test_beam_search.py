@@ -59,7 +59,13 @@ def test_the_same_hypotheses_and_scores_as_with_the_passes(fairseq, corpus, chec
     def hypotheses(*more):
         return fairseq("generate", corpus.data, "--path", checkpoint, "--nbest", 5, "--max-len-b", 12, *more).field("H")
 
-    cases = [(), ("--temperature", 0.5), ("--unkpen", 1, "--min-len", 3), ("--prefix-size", 2), ("--beam", 1, "--nbest", 1)]
+    cases = [
+        (),
+        ("--temperature", 0.5),
+        ("--unkpen", 1, "--min-len", 3),
+        ("--prefix-size", 2),
+        ("--beam", 1, "--nbest", 1),
+    ]
     found = [hypotheses(*case) for case in cases]
     monkeypatch.setattr(search.BeamSearch, "step", search.BeamSearch.step.__wrapped__)
     monkeypatch.setattr(EnsembleModel, "forward_decoder", EnsembleModel.forward_decoder.__wrapped__)

@@ -1,9 +1,15 @@
 """The settings for training on a CPU: applied where they help, and nowhere else."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from rnn_s2s_plugin.compat import processor
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -55,3 +61,27 @@ def test_products_are_float32_with_the_plugin(inner):
 def test_without_mallopt_nothing_happens(monkeypatch):
     monkeypatch.setattr(processor.ctypes, "CDLL", lambda _: object())
     assert not processor.keep_freed_memory()
+
+
+SHAPES = """
+import torch, rnn_s2s_plugin
+
+def memory():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+
+lstm = torch.nn.LSTM(256, 256, batch_first=True)
+points = [memory()]
+for number in range(400):
+    lstm(torch.zeros(number % 20 + 1, number // 20 + 1, 256))[0].sum().backward()
+    if number % 200 == 199:
+        points.append(memory())
+print((points[2] - points[1]) / (points[1] - points[0]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read where Linux tells it")
+def test_memory_does_not_grow_with_the_number_of_shapes():
+    """In a process of its own, as the setting is read once. Without it the second half takes as much as the first."""
+    command = [sys.executable, "-c", SHAPES]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=100)
+    assert float(result.stdout) < 0.5

@@ -14,11 +14,17 @@ warn_about_unknown_fairseq()  # first: with another version the imports below ma
 from . import beam_search, data, generation, options, saving  # noqa: E402, F401  (mended by their import)
 from .checkpoints import allow_checkpoint_classes  # noqa: E402
 from .messages import print_usage_errors_plainly  # noqa: E402
-from .processor import keep_freed_memory, spare_imported_objects, use_avx512_products  # noqa: E402, F401
+from .processor import (  # noqa: E402
+    forget_rare_shapes,
+    keep_freed_memory,
+    spare_imported_objects,  # noqa: F401
+    use_avx512_products,
+)
 
 restore_numpy_compat()
 silence_warnings_about_fairseq()
 allow_checkpoint_classes()
 print_usage_errors_plainly()
+forget_rare_shapes()  # before the next line uses oneDNN
 use_avx512_products()
 keep_freed_memory()

@@ -38,7 +38,7 @@ class NoTemperature:
 
 
 class RowsOfSoftmax(torch.Tensor):
-    """Log-probabilities, each row of them a softmax; ``rows[rows != rows] = …``, fairseq's way to replace NaN, is cheap.
+    """Log-probabilities, each row a softmax; ``rows[rows != rows] = …``, by which fairseq replaces NaN, is cheap.
 
     A NaN among the logits, or an infinity, reaches the first word's log-probability through the sum over the row. So if
     that is finite in all rows, there is nothing to replace.
