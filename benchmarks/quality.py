@@ -46,15 +46,15 @@ ROWS = {
     "rnn_attn": preset("rnn_attn"),
     "rnn_conv_attn": preset("rnn_conv_attn"),
     "rnn_parallel": preset("rnn_parallel"),
-    "rnn_parallel, attention": preset("rnn_parallel_attn"),
-    "rnn_parallel, conv attention": preset("rnn_parallel_conv_attn"),
+    "rnn_parallel + attention": preset("rnn_parallel_attn"),
+    "rnn_parallel + conv attention": preset("rnn_parallel_conv_attn"),
     "fairseq lstm": Row(
         {"ARCH": "lstm", "MAX_UPDATE": "4000"},
         "--share-all-embeddings --encoder-embed-dim 128 --encoder-hidden-size 256 --encoder-bidirectional "
         "--decoder-embed-dim 128 --decoder-hidden-size 256 --decoder-out-embed-dim 128 --dropout 0.3",
     ),
     # The sizes and schedule of Wu et al. 2021.
-    "fairseq transformer, tiny": Row(
+    "fairseq transformer (tiny)": Row(
         {
             "ARCH": "transformer", "MAX_UPDATE": "4000", "GLOBAL_TOKENS": "4096", "LR": "0.005",
             "SCHEDULE": "inverse_sqrt", "WARMUP": "2000", "CLIP": "0",
@@ -159,14 +159,17 @@ def main() -> None:
     parser.add_argument(
         "--raw-dir", type=Path, help="folder with Multi30k's files (default: the recipe downloads them)"
     )
-    parser.add_argument("--rows", help="comma-separated beginnings of rows' names (default: all)")
+    parser.add_argument(
+        "--rows", help="comma-separated beginnings of rows' names, in the order to train (default: all)"
+    )
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     parser.add_argument("--threads", type=int, help="threads of each run on a CPU (default: all cores)")
     parser.add_argument("--table", action="store_true", help="only write the tables anew")
     args = parser.parse_args()
     if not args.table:
-        names = [name for name in ROWS if not args.rows or name.startswith(tuple(args.rows.split(",")))]
+        wanted = args.rows.split(",") if args.rows else [""]
+        names = list(dict.fromkeys(name for start in wanted for name in ROWS if name.startswith(start)))
         if not names:
             parser.error(f"--rows {args.rows}: no row begins like that; there are {'; '.join(ROWS)}")
         args.work = args.work.resolve()
