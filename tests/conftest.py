@@ -21,6 +21,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import tiny_corpora
 import torch
 from fairseq import checkpoint_utils, utils
 
@@ -210,3 +211,19 @@ def language_model(corpus, fairseq, tmp_path_factory):
         "--criterion", "fused_label_smoothed_cross_entropy", "--save-dir", folder,
     )  # fmt: skip
     return folder, folder / "checkpoint_last.pt"
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory) -> Path:
+    """Folder with the files that the Multi30k recipe downloads, tiny."""
+    folder = tmp_path_factory.mktemp("recipes") / "raw files"
+    tiny_corpora.write_files(tiny_corpora.multi30k().files, folder)
+    return folder
+
+
+@pytest.fixture
+def server(raw):
+    """A web server of these files."""
+    with tiny_corpora.Server(raw) as serving:
+        yield serving
+        serving.shutdown()

@@ -29,20 +29,6 @@ import score  # noqa: E402
 import text  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("tools") / "raw files"
-    tiny_corpora.write_files(tiny_corpora.multi30k().files, folder)
-    return folder
-
-
-@pytest.fixture
-def server(raw):
-    with tiny_corpora.Server(raw) as serving:
-        yield serving
-        serving.shutdown()
-
-
 def fetch_one(url: str, folder: Path, *options: str) -> None:
     sys.argv = ["fetch.py", "--dest", str(folder), *options, url]
     fetch.main()

@@ -23,20 +23,6 @@ TINY = {"ARCH": "rnn_attn_tiny", "GLOBAL_TOKENS": 600, "LR": 0.02, "WARMUP": 30,
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("recipes") / "raw files"
-    tiny_corpora.write_files(tiny_corpora.multi30k().files, folder)
-    return folder
-
-
-@pytest.fixture
-def server(raw):
-    with tiny_corpora.Server(raw) as serving:
-        yield serving
-        serving.shutdown()
-
-
-@pytest.fixture(scope="module")
 def binarized(raw, tmp_path_factory) -> Path:
     """A WORK that the stages download, prepare and binarize of Multi30k have filled."""
     work = tmp_path_factory.mktemp("recipes") / "a folder with spaces"
