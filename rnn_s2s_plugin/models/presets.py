@@ -20,7 +20,7 @@ TINY: Values = {
     "dropout": 0.0,
 }
 
-# 29,000 sentence pairs, a joined vocabulary of 10,000 subwords: the sizes of LIUM-CVC 2017, the decoder one layer deeper.
+# 29,000 sentence pairs, a joined vocabulary of 10,000 subwords: the sizes of LIUM-CVC 2017 and a second decoder layer.
 MULTI30K: Values = {
     "share_all_embeddings": True,
     "encoder_embed_dim": 128,
