@@ -79,14 +79,18 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=256, help="dims of embeddings and states")
     parser.add_argument("--words", type=int, default=8192, help="target words of a batch")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--models", help=f"comma-separated, of {', '.join(MODELS)} (default: all)")
     parser.add_argument("--json", help="prefix of the files to write the results to as well")
     args = parser.parse_args()
-    lengths = {length: [m for m in MODELS if m in OURS or length <= LONGEST_OF_FAIRSEQ] for length in LENGTHS}
+    chosen = [name for name in MODELS if name in (args.models or ",".join(MODELS)).split(",")]
+    if not chosen:
+        parser.error(f"--models {args.models}: choose from {', '.join(MODELS)}")
+    lengths = {length: [m for m in chosen if m in OURS or length <= LONGEST_OF_FAIRSEQ] for length in LENGTHS}
     cells = measure([(m, length, 8000) for length, models in lengths.items() for m in models], args)
     rows = [{"length": n, **{m: cells[m, n, 8000] for m in models}} for n, models in lengths.items()]
     common.report("Time per target word and memory by length", rows, args.json and f"{args.json}-length.json")
-    cells = measure([(m, 32, size) for size in VOCABULARIES for m in MODELS], args)
-    rows = [{"vocabulary": size, **{m: cells[m, 32, size] for m in MODELS}} for size in VOCABULARIES]
+    cells = measure([(m, 32, size) for size in VOCABULARIES for m in chosen], args)
+    rows = [{"vocabulary": size, **{m: cells[m, 32, size] for m in chosen}} for size in VOCABULARIES]
     common.report("Time per target word and memory by vocabulary", rows, args.json and f"{args.json}-vocabulary.json")
 
 
