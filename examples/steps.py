@@ -42,6 +42,11 @@ def run(*command, stdin: str = "", quiet: bool = True) -> str:
     return done.stdout
 
 
+def processor_seconds() -> float:
+    """Spent so far by this process and the commands it has run: what a busy machine measures like an idle one."""
+    return sum(os.times()[:4])
+
+
 def binarize(folder: Path, splits: dict[str, Sequence[Pair]], source: str, target: str) -> Path:
     """Writes the pairs of each split as text, and fairseq's binary form of them; returns the folder of the latter."""
     for split, pairs in splits.items():
@@ -85,3 +90,14 @@ def translations(data: Path, checkpoint: Path, split: str, *options) -> list[str
 def exact(translated: Sequence[str], pairs: Sequence[Pair]) -> float:
     """The share of translations that equal their references."""
     return sum(text == target for text, (_, target) in zip(translated, pairs, strict=True)) / len(pairs)
+
+
+def same_words(translated: Sequence[str], pairs: Sequence[Pair], first: int = 0) -> float:
+    """The share of reference words, from the ``first`` on, that the translations have at the same place."""
+    references = [target.split()[first:] for _, target in pairs]
+    right = sum(
+        word == said
+        for text, reference in zip(translated, references, strict=True)
+        for word, said in zip(reference, text.split()[first:], strict=False)
+    )
+    return right / sum(map(len, references))

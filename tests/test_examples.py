@@ -43,13 +43,17 @@ def walk(monkeypatch, tmp_path, capsys):
 
 TINY = {
     "attention_on_number_words": ("--train", "40", "--test", "10"),
+    "context_convolution": ("--train", "40", "--test", "5"),
     "length_generalisation": ("--train", "40", "--test", "3", "--longest", "4"),
+    "long_inputs": ("--train", "40", "--test", "3", "--longest", "32"),
     "multi_turn": ("--train", "40", "--test", "5"),
     "own_corpus": ("--train", "40", "--test", "6"),
 }
 SHOWN = {
     "attention_on_number_words": r"gold +AER 0\.\d{4}",
+    "context_convolution": r"convolution +\d+%\s+\d+%\s+\d+\n",
     "length_generalisation": r"location-aware +\d+%(\s+\d+%){3}",
+    "long_inputs": r"rnn_parallel +\d+%(\s+\d+%){2}\s+\d+\n",
     "multi_turn": r"rnn_basic +\d+%\s+\d+%",
     "own_corpus": r"without a fault: \d+ %",
 }
