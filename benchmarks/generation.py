@@ -89,7 +89,7 @@ def work(name: str, data: str, args: argparse.Namespace, pipe: Connection) -> No
     lengths = translators["beam 5, batched"]()
     pipe.send(sum(lengths) / sum(len(test.tgt[number]) for number in numbers))
     while pipe.recv():
-        timings = common.in_turn(translators, rounds=1, warmup=0)
+        timings = common.in_turn(translators, rounds=1)  # the others had the caches, perhaps the memory
         pipe.send({setting: timing.seconds[0] for setting, timing in timings.items()})
 
 
