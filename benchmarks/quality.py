@@ -49,7 +49,7 @@ ROWS = {
     "rnn_parallel + attention": preset("rnn_parallel_attn"),
     "rnn_parallel + conv attention": preset("rnn_parallel_conv_attn"),
     "fairseq lstm": Row(
-        {"ARCH": "lstm", "MAX_UPDATE": "4000"},
+        {"ARCH": "lstm", "MAX_UPDATE": "4000", "LR": "0.002"},
         "--share-all-embeddings --encoder-embed-dim 128 --encoder-hidden-size 256 --encoder-bidirectional "
         "--decoder-embed-dim 128 --decoder-hidden-size 256 --decoder-out-embed-dim 128 --dropout 0.3",
     ),
