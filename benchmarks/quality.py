@@ -91,13 +91,14 @@ def record(name: str, seed: int, run: Path) -> Dict[str, Any]:
     (results,) = run.glob("*/results.json")
     report = json.loads(results.read_text())
     log = (run / "train.log").read_text()
-    walls = [float(seconds) for seconds in re.findall(r"train_wall[ =](\d+)", log)]
+    updates = int(re.findall(r"num_updates[ =](\d+)", log)[-1])
+    speed = statistics.median(float(ups) for ups in re.findall(r"ups=([\d.]+)", log))  # pauses do not count
     return {
         "row": name,
         "seed": seed,
         "parameters": int(re.findall(r"num\. shared model params: ([\d,]+)", log)[-1].replace(",", "")),
-        "updates": int(re.findall(r"num_updates[ =](\d+)", log)[-1]),
-        "train_minutes": round(walls[-1] / 60, 1),
+        "updates": updates,
+        "train_minutes": round(updates / speed / 60, 1),
         "settings": (run / "settings").read_text().splitlines(),
         "bleu": {test: report["tests"][split]["bleu_tokenized"] for test, split in TESTS.items()},
         "chrf": {test: report["tests"][split]["chrf"] for test, split in TESTS.items()},

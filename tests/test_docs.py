@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 
 from fairseq.models import ARCH_MODEL_REGISTRY
@@ -12,11 +13,34 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def load(path: str):
+    """A script as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_options_page_is_up_to_date():
-    spec = importlib.util.spec_from_file_location("make_options", ROOT / "docs" / "make_options.py")
-    page = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(page)
+    page = load("docs/make_options.py")
     assert page.OUTPUT.read_text(encoding="utf-8") == page.document(), "run python docs/make_options.py"
+
+
+def test_tables_of_results_say_what_is_on_record():
+    quality = load("benchmarks/quality.py")
+    for page in quality.PAGES:
+        table = f"{quality.BEGIN}\n{quality.table(quality.read_records())}\n{quality.END}"
+        assert table in page.read_text(encoding="utf-8"), "run python benchmarks/quality.py --table"
+
+
+def test_results_are_means_over_seeds():
+    quality = load("benchmarks/quality.py")
+    record = {"row": "rnn_attn", "parameters": 2_930_000, "updates": 100, "train_minutes": 2.0}
+    scores = [dict.fromkeys(quality.TESTS, bleu) for bleu in (30.0, 32.0)]
+    records = [{**record, "seed": n, "bleu": bleu, "chrf": {"2016": 50.0}} for n, bleu in enumerate(scores, start=1)]
+    last = quality.table(records).splitlines()[-1]
+    assert last == "| rnn_attn | 2.93 M | 100 | 2 | 2 | " + "31.00 ± 1.41 | " * 3 + "50.00 ± 0.00 |"
 
 
 def test_every_option_has_a_help_text():
