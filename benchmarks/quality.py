@@ -41,6 +41,7 @@ def preset(name: str) -> Row:
     return Row({"ARCH": f"{name}_multi30k"})
 
 
+PLAIN = {"CRITERION": "label_smoothed_cross_entropy"}  # of fairseq's own models
 ROWS = {
     "rnn_basic": preset("rnn_basic"),
     "rnn_attn": preset("rnn_attn"),
@@ -49,7 +50,7 @@ ROWS = {
     "rnn_parallel + attention": preset("rnn_parallel_attn"),
     "rnn_parallel + conv attention": preset("rnn_parallel_conv_attn"),
     "fairseq lstm": Row(
-        {"ARCH": "lstm", "MAX_UPDATE": "4000", "LR": "0.002"},
+        {"ARCH": "lstm", "LR": "0.002", **PLAIN},
         "--share-all-embeddings --encoder-embed-dim 128 --encoder-hidden-size 256 --encoder-bidirectional "
         "--decoder-embed-dim 128 --decoder-hidden-size 256 --decoder-out-embed-dim 128 --dropout 0.3",
     ),
@@ -57,7 +58,7 @@ ROWS = {
     "fairseq transformer (tiny)": Row(
         {
             "ARCH": "transformer", "MAX_UPDATE": "4000", "GLOBAL_TOKENS": "4096", "LR": "0.005",
-            "SCHEDULE": "inverse_sqrt", "WARMUP": "2000", "CLIP": "0",
+            "SCHEDULE": "inverse_sqrt", "WARMUP": "2000", "CLIP": "0", **PLAIN,
         },
         "--share-all-embeddings --encoder-layers 4 --encoder-embed-dim 128 --encoder-ffn-embed-dim 256 "
         "--encoder-attention-heads 4 --decoder-layers 4 --decoder-embed-dim 128 --decoder-ffn-embed-dim 256 "
