@@ -95,4 +95,5 @@ def draw(path: Path, outputs: Sequence[Output], tables: Sequence[Sequence[Bucket
         axes[1, 0].axhline(1, color="#555f6b", linewidth=1)
         axes[1, 0].set_xlabel("words in the source (sentences)")
         if len(outputs) > 1:
-            axes[0, 0].legend(frameon=False, fontsize=9)
+            place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}  # above the bars, not on them
+            axes[0, 0].legend(**place, ncols=min(3, len(outputs)), frameon=False, fontsize=9)
