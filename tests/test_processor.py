@@ -80,6 +80,7 @@ print((points[2] - points[1]) / (points[1] - points[0]))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read where Linux tells it")
+@pytest.mark.skipif(torch.__version__ < (2, 13), reason="older versions of oneDNN keep less")
 def test_memory_does_not_grow_with_the_number_of_shapes():
     """In a process of its own, as the setting is read once. Without it the second half takes as much as the first."""
     command = [sys.executable, "-c", SHAPES]
