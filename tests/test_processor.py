@@ -69,20 +69,18 @@ import torch, rnn_s2s_plugin
 def memory():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
 
-lstm = torch.nn.LSTM(256, 256, batch_first=True)
-points = [memory()]
-for number in range(400):
-    lstm(torch.zeros(number % 20 + 1, number // 20 + 1, 256))[0].sum().backward()
-    if number % 200 == 199:
-        points.append(memory())
-print((points[2] - points[1]) / (points[1] - points[0]))
+lstm = torch.nn.LSTM(512, 512, batch_first=True)
+before = memory()
+for number in range(600):
+    lstm(torch.zeros(number % 20 + 1, number // 20 + 1, 512))[0].sum().backward()
+print((memory() - before) / 1024)
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read where Linux tells it")
 @pytest.mark.skipif(torch.__version__ < (2, 13), reason="older versions of oneDNN keep less")
 def test_memory_does_not_grow_with_the_number_of_shapes():
-    """In a process of its own, as the setting is read once. Without it the second half takes as much as the first."""
+    """600 shapes, in a process of its own, as the setting is read once: 180 to 260 MB, 670 to 710 without it."""
     command = [sys.executable, "-c", SHAPES]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=100)
-    assert float(result.stdout) < 0.5
+    assert float(result.stdout) < 450
