@@ -188,7 +188,7 @@ def test_two_processes_train_what_one_trains(work):
     nodes = [command(work, "train", *extra, NODE_RANK=rank, **settings) for rank in (0, 1)]
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     started = [subprocess.Popen(**node, **output) for node in nodes]
-    outputs = [process.communicate(timeout=600)[0] for process in started]
+    outputs = [process.communicate(timeout=200)[0] for process in started]
     assert [process.returncode for process in started] == [0, 0], outputs
     assert "--update-freq 2" in single and "--update-freq 1" in outputs[0]
     losses = [[float(loss) for loss in re.findall(r" loss=([\d.]+), nll_loss", log)] for log in (single, outputs[0])]
