@@ -62,6 +62,6 @@ def divide_and_check_only_where_needed(
     temperature = NoTemperature() if temperature == 1.0 else temperature
     log_probs, attention = original(self, tokens, encoder_outs, incremental_states, temperature)
     (first, *others) = self.models
-    if others or log_probs.is_cuda or not getattr(first.decoder, "ends_in_softmax", False):
+    if others or log_probs.is_cuda or not getattr(getattr(first, "decoder", None), "ends_in_softmax", False):
         return log_probs, attention
     return log_probs.as_subclass(RowsOfSoftmax), attention
