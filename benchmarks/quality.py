@@ -4,8 +4,8 @@
     python benchmarks/quality.py --table             writes the tables from what is there
 
 Every run is a call of recipes/multi30k/run.sh, which resumes where it was stopped. Its scores are filed in
-docs/multi30k.json; the tables in docs/results.md and README.md are made from that file alone. fairseq's models get the
-time that the RNNs take, not the number of updates.
+docs/multi30k.json; the tables in docs/results.md and README.md are made from that file alone. fairseq's lstm gets
+the sizes, updates and schedule of the RNNs, its Transformer a schedule of its own.
 """
 
 import argparse

@@ -13,7 +13,7 @@ def top_k(x: Tensor, k: int) -> Tuple[Tensor, Tensor]:
     """As ``torch.topk`` along the last dimension, in one fast pass where rows are many and long.
 
     The k largest numbers lie in the k blocks with the largest maxima: those blocks alone are searched. PyTorch on CPU
-    pairs every number with its index first, which takes several times longer; on GPU nothing is gained.
+    pairs every number with its index first, which takes longer; on GPUs PyTorch's own is used.
 
     Args:
         x: (rows, n), contiguous or not.
