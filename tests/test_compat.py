@@ -293,6 +293,19 @@ def test_bf16_trains_on_cpu_and_resumes(train, tmp_path):
     assert float(result.log("train_loss")[0]["train_loss"]) < 10
 
 
+@pytest.mark.parametrize("architecture", ("rnn_attn_tiny", "lstm"))
+def test_amp_on_a_cpu_computes_in_bfloat16(architecture, train, tmp_path, monkeypatch):
+    """Parameters and what is saved stay float32. fairseq's own models too."""
+    seen = set()
+    linear = torch.nn.functional.linear
+    monkeypatch.setattr(torch.nn.functional, "linear", lambda *args: seen.add((y := linear(*args)).dtype) or y)
+    options = TINY_LSTM if architecture == "lstm" else ("--arch", architecture)
+    train(tmp_path, *options, "--amp", "--disable-validation")
+    assert torch.bfloat16 in seen
+    state = torch.load(tmp_path / "checkpoint_last.pt")
+    assert {weight.dtype for weight in state["model"].values()} == {torch.float32}
+
+
 def test_processes_without_devices_are_refused(train, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(UsageError, match="--distributed-world-size 2"):

@@ -1,4 +1,4 @@
-"""Print the number of GPUs and the best precision to train in: bf16, fp16 on older ones, fp32 on the CPU."""
+"""Print the number of GPUs and the best precision to train on them: bf16, fp16 on older ones, else fp32."""
 
 import torch
 

@@ -11,6 +11,8 @@ detect_devices() {
         [[ $GPUS != auto ]] || DEVICES=$found
         ((DEVICES <= found)) || die "GPUS=$GPUS, but this machine has $found"
     fi
+    # Products in bfloat16 where a processor has them: training is a third faster.
+    ((DEVICES)) || ! grep -qwsE 'avx512_bf16|amx_bf16' /proc/cpuinfo || best=amp
     [[ $MODE != auto ]] || MODE=$best
 }
 

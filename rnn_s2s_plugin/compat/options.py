@@ -5,7 +5,7 @@ import os
 from importlib.util import find_spec
 
 import torch
-from fairseq import models, options, utils
+from fairseq import models, options
 from fairseq.criterions.adaptive_loss import AdaptiveLoss
 from fairseq.dataclass import utils as dataclass_utils
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY, MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY
@@ -15,6 +15,7 @@ from omegaconf import open_dict
 from ..errors import UsageError
 from .interactive import mend_interactive
 from .mending import mend
+from .precision import bf16_without_tpu
 from .values import refuse_bad_values
 
 
@@ -51,7 +52,7 @@ def correct_options(original, parser, *args, **kwargs):
     """Corrects or refuses what the functions below name, before a command starts on it."""
     parsed = original(parser, *args, **kwargs)
     namespace = parsed[0] if isinstance(parsed, tuple) else parsed
-    _bf16_without_tpu(namespace)
+    bf16_without_tpu(namespace)
     _replace_unk_with_alignment(namespace)
     refuse_bad_values(namespace)
     _refuse_processes_without_devices(namespace)
@@ -59,12 +60,6 @@ def correct_options(original, parser, *args, **kwargs):
     if hasattr(namespace, "buffer_size"):
         mend_interactive()
     return parsed
-
-
-def _bf16_without_tpu(namespace: argparse.Namespace) -> None:
-    """fairseq takes --bf16 for a TPU's; without torch_xla that fails, although CPU and CUDA have bfloat16."""
-    if getattr(namespace, "bf16", False) and utils.xm is None:
-        namespace.tpu = False
 
 
 def _replace_unk_with_alignment(namespace: argparse.Namespace) -> None:
@@ -105,12 +100,3 @@ def refuse_loss_that_does_not_fit(original, trainer, cfg, task, model, criterion
     if not adaptive and isinstance(criterion, AdaptiveLoss):
         raise UsageError("--criterion adaptive_loss needs --adaptive-softmax-cutoff")
     return original(trainer, cfg, task, model, criterion, *args, **kwargs)
-
-
-@mend(Trainer, "__init__")
-def refuse_fp16_without_cuda(original, trainer, cfg, *args, **kwargs):
-    """--fp16 alone keeps its gradients in a buffer on the GPU; without one that is a traceback about CUDA."""
-    on_cpu = cfg.common.cpu or not torch.cuda.is_available()
-    if on_cpu and cfg.common.fp16 and not cfg.common.memory_efficient_fp16:
-        raise UsageError("--fp16 needs a CUDA device; on CPU use --bf16, --amp or --memory-efficient-fp16")
-    return original(trainer, cfg, *args, **kwargs)

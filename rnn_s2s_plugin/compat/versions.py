@@ -38,6 +38,8 @@ def silence_warnings_about_fairseq() -> None:
         r"\s*'config' is validated against ConfigStore schema",
         r"\s*The strict flag in the compose API is deprecated",
         r"torch\.quantize_per_tensor, torch\.quantize_per_channel",
+        r"torch\.cuda\.amp\.GradScaler is enabled, but CUDA is not available",
+        r"CUDA is not available or torch_xla is imported\. Disabling autocast",
         r"`torch\.cuda\.amp\.\w+\(args\.\.\.\)` is deprecated",
         r"'pin_memory' argument is set as true but no accelerator is found",
     ):

@@ -7,6 +7,7 @@ start, a third of it, leaves the features so small that for hundreds of updates 
 import torch.nn as nn
 from torch import Tensor
 
+from ..modules.conv_attention import CausalConv
 from ..modules.output import OutputProjection
 
 GAIN = 3.0
@@ -22,15 +23,17 @@ def initialize(model: nn.Module, layer_norm: bool) -> None:
     """Draws all matrices but embeddings (and an output matrix that is one), unless the model has layer norms.
 
     Norms make their inputs' size irrelevant and hand on large ones: with them PyTorch's start is the better one.
+    Convolutions over contexts have a start of their own.
     """
     if layer_norm:
         return
-    embeddings = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
+    kept = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
+    kept += [module.proj.weight for module in model.modules() if isinstance(module, CausalConv)]
     for module in model.modules():
         if isinstance(module, nn.RNNBase):
             matrices = [matrix for name, matrix in module.named_parameters() if name.startswith("weight")]
         else:
             matrices = [module.weight] if isinstance(module, (nn.Linear, OutputProjection)) else []
         for matrix in matrices:
-            if all(matrix is not embedding for embedding in embeddings):
+            if all(matrix is not other for other in kept):
                 fill_uniformly(matrix)

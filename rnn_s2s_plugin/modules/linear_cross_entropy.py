@@ -14,7 +14,7 @@ largest logit and its probability as s = max z - log max p,
     -log p_y = s - z_y        Σ_v (-log p_v) = V s - Σ_v z_v        Σ_v z_v = (Σ_v W_v) · x + Σ_v b_v
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -65,18 +65,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
         correct = x.new_zeros((), dtype=wide)
         width = max(SLICE_POSITIONS, SLICE_LOGITS.get(x.device.type, 1 << 26) // vocabulary)
         logits = x.new_empty(min(width, len(x)), vocabulary)
+        probabilities = _buffer_for_softmax(logits, wide)
         for start in range(0, len(x), width):
             part = slice(start, start + width)
             y = target[part].unsqueeze(1)
             z = torch.addmm(bias, x[part], weight.t(), out=logits[: len(y)])
             z_y[part] = z.gather(1, y).squeeze(1)
-            largest = z.amax(1)
-            p = _softmax(z, wide)
+            p, largest = _softmax(z, wide, probabilities)
             s[part] = largest - p.amax(1).log()
             if count:
                 correct += (p.argmax(1) == y.squeeze(1)).sum()
             if gradients is not None:
-                gradients.add(part, p, y, hit, rest)
+                gradients.add(part, z, p, y, hit, rest)
         nll = (s - z_y).sum()
         loss = hit * nll
         if smoothing > 0:
@@ -95,11 +95,23 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return *((grad * factor).to(ctx.type) for grad in ctx.saved_tensors), None, None, None
 
 
-def _softmax(z: Tensor, dtype: torch.dtype) -> Tensor:
-    """In place where that is possible: on CPU a second buffer would not fit the cache."""
-    if z.dtype == dtype and not z.is_cuda:
-        return torch.softmax(z, dim=1, out=z)
-    return torch.softmax(z, dim=1, dtype=dtype)
+def _buffer_for_softmax(logits: Tensor, wide: torch.dtype) -> Optional[Tensor]:
+    """Where a CPU computes softmax in place: the logits themselves, or a buffer as large for those in half precision.
+
+    A new tensor for every slice would fall out of the cache; a GPU has room, and reads half precision as it goes.
+    """
+    if logits.is_cuda:
+        return None
+    return logits if logits.dtype == wide else torch.empty_like(logits, dtype=wide)
+
+
+def _softmax(z: Tensor, wide: torch.dtype, buffer: Optional[Tensor]) -> Tuple[Tensor, Tensor]:
+    """Probabilities, and the largest logit of each position."""
+    if buffer is None:
+        return torch.softmax(z, dim=1, dtype=wide), z.amax(1)
+    p = buffer[: len(z)].copy_(z)
+    largest = p.amax(1)
+    return torch.softmax(p, dim=1, out=p), largest
 
 
 class _Gradients:
@@ -110,16 +122,18 @@ class _Gradients:
         self.x = torch.empty_like(x)
         self.weight, self.bias = (torch.zeros_like(p, dtype=wide) for p in (weight, bias))
 
-    def add(self, part: slice, p: Tensor, y: Tensor, hit: float, rest: float) -> None:
-        """A slice's share; ``p`` becomes the gradient by its logits."""
+    def add(self, part: slice, z: Tensor, p: Tensor, y: Tensor, hit: float, rest: float) -> None:
+        """A slice's share; ``p``, and ``z`` in its own precision, become the gradient by the logits."""
         x, weight = self.inputs
         p.scatter_add_(1, y, p.new_full(y.shape, -hit))
         if rest:
             p.sub_(rest)
-        grad_z = (p.mul_(HALF_SCALE) if x.dtype == torch.float16 else p).to(x.dtype)
+        if x.dtype == torch.float16:
+            p.mul_(HALF_SCALE)
+        grad_z = p if p.dtype == z.dtype else z.copy_(p)
         torch.mm(grad_z, weight, out=self.x[part])
         if self.weight.dtype == x.dtype:
             self.weight.addmm_(grad_z.t(), x[part])
         else:
             self.weight += torch.mm(grad_z.t(), x[part])
-        self.bias += grad_z.sum(0, dtype=self.bias.dtype)
+        self.bias += p.sum(0)

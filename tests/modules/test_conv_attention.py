@@ -8,6 +8,7 @@ import torch
 from reference.attention import attend
 from reference.convolution import causal_conv, context_conv
 
+from rnn_s2s_plugin.models.initialization import initialize
 from rnn_s2s_plugin.modules import conv_attention as module
 from rnn_s2s_plugin.modules.attention import Attention
 from rnn_s2s_plugin.modules.conv_attention import CONTEXT_CONVS, CausalConv, ContextConv, ConvAttention
@@ -93,11 +94,22 @@ def test_nothing_is_seen_of_what_comes_later(kind):
 
 def test_lightweight_taps_sum_to_one():
     """A constant stays constant once the window is full."""
-    conv = CausalConv("lightweight", DIM, 3, heads=2)
-    torch.nn.init.eye_(conv.proj.weight)
-    torch.nn.init.zeros_(conv.proj.bias)
+    conv = CausalConv("lightweight", DIM, 3, heads=2)  # its projection starts as the identity
     y, _ = conv(torch.full((1, 5, DIM), 7.0))
     torch.testing.assert_close(y[:, 2:], torch.full((1, 3, DIM), 7.0))
+
+
+@pytest.mark.parametrize("kernel", [1, 5])
+@pytest.mark.parametrize("kind", CONTEXT_CONVS)
+def test_training_starts_close_to_plain_attention(kind, kernel):
+    """Also where the other matrices of a model are drawn large."""
+    torch.manual_seed(1)
+    conv = ContextConv(kind, 64, kernel, layers=2, heads=8 if kind == "lightweight" else 1)
+    before = conv.state_dict()["layers.0.proj.weight"].clone()
+    initialize(conv, layer_norm=False)
+    assert torch.equal(conv.layers[0].proj.weight, before)
+    x = torch.randn(3, 20, 64)
+    assert (conv(x)[0] - x).norm() < 0.2 * x.norm()
 
 
 def test_the_documented_example():

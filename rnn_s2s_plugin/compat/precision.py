@@ -1,0 +1,45 @@
+"""Half precision on processors, which fairseq knows on GPUs and TPUs only."""
+
+import argparse
+import functools
+
+import torch
+from fairseq import utils
+from fairseq.optim import AMPOptimizer
+from fairseq.tasks import FairseqTask
+from fairseq.trainer import Trainer
+
+from ..errors import UsageError
+from .mending import mend
+
+
+def bf16_without_tpu(namespace: argparse.Namespace) -> None:
+    """fairseq takes --bf16 for a TPU's; without torch_xla that fails, although CPU and CUDA have bfloat16."""
+    if getattr(namespace, "bf16", False) and utils.xm is None:
+        namespace.tpu = False
+
+
+@mend(Trainer, "__init__")
+def refuse_fp16_without_cuda(original, trainer, cfg, *args, **kwargs):
+    """--fp16 alone keeps its gradients in a buffer on the GPU; without one that is a traceback about CUDA."""
+    on_cpu = cfg.common.cpu or not torch.cuda.is_available()
+    if on_cpu and cfg.common.fp16 and not cfg.common.memory_efficient_fp16:
+        raise UsageError("--fp16 needs a CUDA device; on CPU use --bf16, --amp or --memory-efficient-fp16")
+    return original(trainer, cfg, *args, **kwargs)
+
+
+@mend(FairseqTask, "train_step")
+def amp_on_cpu(original, task, sample, model, criterion, optimizer, *args, **kwargs):
+    """--amp asks for CUDA's autocast alone, so on a CPU everything stayed in float32."""
+    if isinstance(optimizer, AMPOptimizer) and sample["target"].device.type == "cpu":
+        criterion = _in_bfloat16(criterion)
+    return original(task, sample, model, criterion, optimizer, *args, **kwargs)
+
+
+def _in_bfloat16(criterion):
+    @functools.wraps(criterion)
+    def autocast(*args, **kwargs):
+        with torch.autocast("cpu", torch.bfloat16):
+            return criterion(*args, **kwargs)
+
+    return autocast
