@@ -216,9 +216,9 @@ def in_processes(work: Callable[..., None], arguments: Dict[str, Sequence[Any]],
     return results
 
 
-def product_peak(size: int = 2048) -> float:
-    """Floating-point operations per second of a large matrix product in float32."""
-    a, b = torch.randn(size, size, device=DEVICE), torch.randn(size, size, device=DEVICE)
+def product_peak(precision: torch.dtype = torch.float32, size: int = 2048) -> float:
+    """Floating-point operations per second of a large matrix product."""
+    a, b = (torch.randn(size, size, device=DEVICE, dtype=precision) for _ in range(2))
     out = torch.empty_like(a)
     return 2 * size**3 / min(in_turn({"": lambda: torch.mm(a, b, out=out)}, 5)[""].seconds)
 

@@ -6,8 +6,9 @@ Every system lives in a process of its own and they train in turn, a few batches
 Our architectures train as the plugin trains; the others as their users find them, without the plugin's settings of
 the processor. OpenNMT-py and JoeyNMT take part if they are installed (benchmarks/requirements.txt).
 
-"products" is the share of the time that the step's matrix products would take at the speed of a large one, measured in
-the same process between the rounds. Memory is the process's peak beyond what it had before the model was built.
+"products" is the share of the time that the step's matrix products would take at the speed of a large one of the same
+precision, measured in the same process between the rounds. Memory is the process's peak beyond what it had before the
+model was built.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Dict, Sequence
 
 import common
+import torch
 
 LOSS = "--criterion {} --label-smoothing 0.1"
 FUSED, PLAIN = LOSS.format("fused_label_smoothed_cross_entropy"), LOSS.format("label_smoothed_cross_entropy")
@@ -29,6 +31,7 @@ ONE_LAYER = "--encoder-layers 1 --decoder-layers 1 --residual-from 0"
 OURS = {
     "rnn_basic": f"--arch rnn_basic {RNN} {FUSED}",
     "rnn_attn": f"--arch rnn_attn {RNN} {ATTENTION} {FUSED}",
+    "rnn_attn, --amp": f"--arch rnn_attn {RNN} {ATTENTION} {FUSED} --amp",
     "rnn_conv_attn": f"--arch rnn_conv_attn {RNN} {ATTENTION} {FUSED}",
     "rnn_parallel": f"--arch rnn_parallel {RNN} {FUSED}",
     "rnn_parallel + attention": f"--arch rnn_parallel {RNN} {ATTENTION} {FUSED}",
@@ -75,13 +78,14 @@ def work(name: str, data: str, hidden: int, batches: Sequence[Sequence[int]], pi
         for sample in samples:
             system.step(sample)
 
+    precision = torch.bfloat16 if "--amp" in name else torch.float32
     operations = common.count_products(train)
     train()
     pipe.send({"parameters": system.parameters(), "operations": operations / tokens})
     while pipe.recv():
         seconds = common.in_turn({name: train}, rounds=1, warmup=0)[name].seconds[0]
         memory = common.peak_memory() - before
-        peak = common.product_peak() if name in OURS else None
+        peak = common.product_peak(precision) if name in OURS else None
         pipe.send({"speed": tokens / seconds, "peak": peak, "memory": memory})
 
 

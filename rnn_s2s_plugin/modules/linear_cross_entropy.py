@@ -47,8 +47,6 @@ def linear_cross_entropy(
         smoothing: ε.
         count_correct: whether to find the most probable words too, one more pass over the logits.
     """
-    # Under autocast the features come in half precision and the parameters do not; in-place products need one type.
-    weight, bias = weight.to(x.dtype), bias.to(x.dtype)
     with torch.autocast(x.device.type, enabled=False):
         return Losses(*_LinearCrossEntropy.apply(x, weight, bias, target, smoothing, count_correct))
 
@@ -56,6 +54,9 @@ def linear_cross_entropy(
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, count: bool):
+        ctx.types = x.dtype, weight.dtype, bias.dtype
+        # Under autocast the features come in half precision and the parameters do not; in-place products need one type.
+        weight, bias = weight.to(x.dtype), bias.to(x.dtype)
         vocabulary, rest = len(weight), smoothing / (len(weight) - 1)
         hit = 1 - smoothing - rest
         # Sums are float32 at least: losses, and the gradients of weight and bias.
@@ -84,15 +85,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
             loss = loss + rest * (vocabulary * s - z_sum).sum()
         if gradients is not None:
             ctx.save_for_backward(gradients.x, gradients.weight, gradients.bias)
-            ctx.type = x.dtype
         ctx.mark_non_differentiable(nll, correct)
         return loss, nll, correct
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_loss: Tensor, *_):
-        factor = grad_loss / (HALF_SCALE if ctx.type == torch.float16 else 1.0)
-        return *((grad * factor).to(ctx.type) for grad in ctx.saved_tensors), None, None, None
+        factor = grad_loss / (HALF_SCALE if ctx.types[0] == torch.float16 else 1.0)
+        return *((grad * factor).to(kind) for grad, kind in zip(ctx.saved_tensors, ctx.types)), None, None, None
 
 
 def _buffer_for_softmax(logits: Tensor, wide: torch.dtype) -> Optional[Tensor]:
