@@ -218,6 +218,10 @@ class RNNDecoder(FairseqIncrementalDecoder):
         if state is not None:
             self.set_incremental_state(incremental_state, STATE, reorder(state, new_order))
 
+    def reorder_incremental_state_scripting(self, incremental_state: Dict[str, Any], new_order: Tensor) -> None:
+        """What searches call. fairseq's looks through all submodules for further states, at every step."""
+        self.reorder_incremental_state(incremental_state, new_order)
+
     @property
     def ends_in_softmax(self) -> bool:
         """Whether one softmax over the logits gives the probabilities (see ``compat.beam_search``)."""

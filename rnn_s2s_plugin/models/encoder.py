@@ -108,6 +108,8 @@ class RNNEncoder(FairseqEncoder):
         Beams mostly move within their sentence; then nothing is copied, since all beams share what the encoder said
         of a sentence. Only when sentences leave the batch are the others gathered.
         """
+        if len(encoder_out.padding) == 1:
+            return encoder_out._replace(beams=len(new_order))
         sentences = torch.div(new_order, encoder_out.beams, rounding_mode="floor")
         kept, beams = sentences.unique_consecutive(return_counts=True)
         if not bool((beams == beams[0]).all()):
