@@ -1,33 +1,61 @@
 """What every causal convolution here shares: looking back over a kept past, in training and step by step alike."""
 
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Tuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
-def look_back(x: Tensor, past: Optional[Tensor], kernel: int, dilation: int = 1) -> Tuple[List[Tensor], Tensor]:
-    """The taps of a causal convolution.
+def prepend_past(x: Tensor, past: Optional[Tensor], memory: int) -> Tuple[Tensor, Tensor]:
+    """Puts the last inputs before the new ones.
 
     Args:
         x: (batch, length, dim).
-        past: (batch, (kernel - 1) * dilation, dim), the inputs before ``x``; zeros when missing.
+        past: (batch, memory, dim), the inputs before ``x``; zeros when missing.
+        memory: positions that a convolution looks back, (kernel - 1) * dilation.
 
     Returns:
-        ``kernel`` views (batch, length, dim), the j-th of which is the input j * dilation positions earlier, and the
-        ``past`` of the next call.
+        (batch, memory + length, dim), and the ``past`` of the next call.
     """
-    memory = (kernel - 1) * dilation
     if past is None:
         past = x.new_zeros(x.size(0), memory, x.size(2))
     padded = torch.cat([past.to(x.dtype), x], dim=1)
-    views = [padded.narrow(1, memory - tap * dilation, x.size(1)) for tap in range(kernel)]
-    return views, padded.narrow(1, x.size(1), memory)
+    return padded, padded.narrow(1, x.size(1), memory)
 
 
-def weighted_sum(views: Sequence[Tensor], taps: Tensor) -> Tensor:
-    """Σ_j taps_j ⊙ views_j  with taps (kernel, dim): a depthwise convolution."""
-    total = views[0] * taps[0]
-    for view, tap in zip(views[1:], taps[1:]):
-        total = torch.addcmul(total, view, tap)
-    return total
+def look_back(padded: Tensor, kernel: int, dilation: int = 1) -> List[Tensor]:
+    """``kernel`` views (batch, length, dim) of what ``prepend_past`` made, the j-th of j * dilation positions ago."""
+    memory = (kernel - 1) * dilation
+    return [padded.narrow(1, memory - tap * dilation, padded.size(1) - memory) for tap in range(kernel)]
+
+
+def depthwise(padded: Tensor, taps: Tensor, dilation: int = 1) -> Tensor:
+    """Σ_j taps_j ⊙ view_j  over the views of ``look_back``, with taps (kernel, dim): (batch, length, dim)."""
+    return _Depthwise.apply(padded, taps, dilation)
+
+
+class _Depthwise(torch.autograd.Function):
+    """Its gradient adds up in one tensor; PyTorch's own would make, fill and add one per tap."""
+
+    @staticmethod
+    def forward(ctx, padded: Tensor, taps: Tensor, dilation: int) -> Tensor:
+        ctx.save_for_backward(padded, taps)
+        ctx.dilation = dilation
+        present, *earlier = look_back(padded, len(taps), dilation)
+        total = present * taps[0]
+        for view, tap in zip(earlier, taps[1:]):
+            total.addcmul_(view, tap)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        padded, taps = ctx.saved_tensors
+        grad_padded, grad_taps = grad.new_zeros(padded.shape), torch.empty_like(taps)
+        product = torch.empty_like(grad)
+        grad_views = look_back(grad_padded, len(taps), ctx.dilation)
+        for j, view in enumerate(look_back(padded, len(taps), ctx.dilation)):
+            grad_views[j].addcmul_(grad, taps[j])
+            grad_taps[j] = torch.mul(grad, view, out=product).sum((0, 1))
+        return grad_padded.to(padded.dtype), grad_taps, None

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .attention import Attention, AttentionMemory
-from .causal_conv import look_back, weighted_sum
+from .causal_conv import depthwise, look_back, prepend_past
 
 CONTEXT_CONVS = ("depthwise", "gated", "lightweight")
 # First values: σ of a gate's bias is 0.12; the present has over nine tenths of softmax(w).
@@ -84,8 +84,8 @@ class CausalConv(nn.Module):
         Returns:
             the output (batch, length, dim) and the ``past`` of the next call.
         """
-        views, past = look_back(x, past, self.kernel, self.dilation)
-        return self._combine(x, views), past
+        padded, past = prepend_past(x, past, self.memory)
+        return self._combine(x, padded), past
 
     @torch.no_grad()
     def tap_shares(self) -> Tensor:
@@ -102,13 +102,14 @@ class CausalConv(nn.Module):
             norms = (self.taps * self.proj.weight.norm(dim=0)).norm(dim=1)
         return (norms / norms.sum()).unsqueeze(0)
 
-    def _combine(self, x: Tensor, views: list) -> Tensor:
+    def _combine(self, x: Tensor, padded: Tensor) -> Tensor:
         if self.kind == "gated":
+            views = look_back(padded, self.kernel, self.dilation)
             return x + F.glu(self.proj(torch.cat(views, dim=-1)), dim=-1)
         taps = self.taps
         if self.kind == "lightweight":
             taps = torch.softmax(taps, dim=0).repeat_interleave(x.size(-1) // self.heads, dim=1)
-        return self.proj(weighted_sum(views, taps))
+        return self.proj(depthwise(padded, taps, self.dilation))
 
 
 class ContextConv(nn.Module):

@@ -12,7 +12,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from .causal_conv import look_back, weighted_sum
+from .causal_conv import depthwise, prepend_past
 from .scan import gated_scan
 
 LINEAR_CELLS = ("mingru", "minlstm")
@@ -116,5 +116,5 @@ class ShortConv(nn.Module):
 
     def forward(self, x: Tensor, past: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
         """x (batch, length, dim), past (batch, kernel - 1, dim) -> output like x, and the next past."""
-        views, past = look_back(x, past, self.kernel)
-        return F.silu(weighted_sum(views, self.taps) + self.bias), past
+        padded, past = prepend_past(x, past, self.kernel - 1)
+        return F.silu(depthwise(padded, self.taps) + self.bias), past
