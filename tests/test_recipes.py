@@ -325,6 +325,9 @@ def test_batches_and_precision_follow_from_the_devices(tmp_path):
     settings = {"GLOBAL_TOKENS": 32768, "MAX_TOKENS": 4096, "RUN": "x"}
     options = recipe(tmp_path / "w", "--dry-run", "train", **settings).stdout
     assert "--max-tokens 4096 --update-freq 8 " in options and "--cpu --distributed-world-size 1" in options
+    cpu = set(Path("/proc/cpuinfo").read_text().split()) if Path("/proc/cpuinfo").exists() else set()
+    assert ("--amp" in options) == bool(cpu & {"avx512_bf16", "amx_bf16"})
+    assert "--amp" not in recipe(tmp_path / "w", "--dry-run", "train", **settings, PRECISION="fp32").stdout
     settings.update(PYTHON=gpus, GPUS="auto")
     options = recipe(tmp_path / "w", "--dry-run", "train", **settings).stdout
     assert "--max-tokens 4096 --update-freq 1 " in options and options.rstrip().endswith("--bf16")
