@@ -23,12 +23,13 @@ def initialize(model: nn.Module, layer_norm: bool) -> None:
     """Draws all matrices but embeddings (and an output matrix that is one), unless the model has layer norms.
 
     Norms make their inputs' size irrelevant and hand on large ones: with them PyTorch's start is the better one.
-    Convolutions over contexts have a start of their own.
+    The identity with which depthwise convolutions begin stays.
     """
     if layer_norm:
         return
     kept = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
-    kept += [module.proj.weight for module in model.modules() if isinstance(module, CausalConv)]
+    convs = [module for module in model.modules() if isinstance(module, CausalConv) and module.kind == "depthwise"]
+    kept += [conv.proj.weight for conv in convs]
     for module in model.modules():
         if isinstance(module, nn.RNNBase):
             matrices = [matrix for name, matrix in module.named_parameters() if name.startswith("weight")]

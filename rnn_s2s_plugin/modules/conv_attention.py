@@ -18,8 +18,6 @@ from .attention import Attention, AttentionMemory
 from .causal_conv import depthwise, look_back, prepend_past
 
 CONTEXT_CONVS = ("depthwise", "gated", "lightweight")
-# First values: σ of a gate's bias is 0.12; the present has over nine tenths of softmax(w).
-CLOSED_GATE, SMALL_TAP, PRESENT_LOGIT = -2.0, 0.1, 4.0
 
 
 class CausalConv(nn.Module):
@@ -33,8 +31,8 @@ class CausalConv(nn.Module):
     lightweight  W (Σ_j softmax(w^head)_j c_{t-jd}) + b         Wu et al. 2019 (dims of a head share weights)
     ============ ============================================== =============================================
 
-    Every kind begins close to the identity, c'_t ≈ c_t: until the attention knows where to look, mixed contexts only
-    blur what it learns from.
+    ``depthwise`` begins with c_t itself and some of the past: until the attention knows where to look, contexts mixed
+    at random only blur what it learns from.
 
     Args:
         kind: one of :data:`CONTEXT_CONVS`.
@@ -56,19 +54,13 @@ class CausalConv(nn.Module):
         if kind == "gated":
             self.proj = nn.Linear(kernel * dim, 2 * dim)
         else:
-            self.taps = nn.Parameter(torch.empty(kernel, heads if kind == "lightweight" else dim))
+            width = heads if kind == "lightweight" else dim
+            self.taps = nn.Parameter(torch.empty(kernel, width).uniform_(-1, 1) / kernel**0.5)
             self.proj = nn.Linear(dim, dim)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draws first values close to the identity."""
-        if self.kind == "gated":
-            nn.init.constant_(self.proj.bias.chunk(2)[1], CLOSED_GATE)
-            return
-        nn.init.uniform_(self.taps, -SMALL_TAP, SMALL_TAP)
-        nn.init.constant_(self.taps[0], PRESENT_LOGIT if self.kind == "lightweight" else 1.0)
-        nn.init.eye_(self.proj.weight)
-        nn.init.zeros_(self.proj.bias)
+        if kind == "depthwise":
+            nn.init.ones_(self.taps[0])
+            nn.init.eye_(self.proj.weight)
+            nn.init.zeros_(self.proj.bias)
 
     @property
     def memory(self) -> int:
