@@ -86,7 +86,7 @@ def recipe(args: argparse.Namespace, name: str, seed: int, *stages: str) -> Path
 
 def record(name: str, seed: int, run: Path) -> Dict[str, Any]:
     """What is filed of a run: scores, size and cost."""
-    (results,) = run.glob("*/results.json")
+    results = max(run.glob("*/results.json"), key=lambda path: path.stat().st_mtime)  # earlier ones: another search
     report = json.loads(results.read_text())
     log = (run / "train.log").read_text()
     updates = int(re.findall(r"num_updates[ =](\d+)", log)[-1])
