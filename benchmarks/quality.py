@@ -52,7 +52,7 @@ ROWS = {
     "fairseq lstm": Row(
         {"ARCH": "lstm", "LR": "0.002", **PLAIN},
         "--share-all-embeddings --encoder-embed-dim 128 --encoder-hidden-size 256 --encoder-bidirectional "
-        "--decoder-embed-dim 128 --decoder-hidden-size 256 --decoder-out-embed-dim 128 --dropout 0.3",
+        "--decoder-embed-dim 128 --decoder-hidden-size 256 --decoder-out-embed-dim 128 --dropout 0.2",
     ),
     # The sizes of Wu et al. 2021.
     "fairseq transformer (tiny)": Row(
