@@ -31,7 +31,7 @@ def refuse_fp16_without_cuda(original, trainer, cfg, *args, **kwargs):
 @mend(FairseqTask, "train_step")
 def amp_on_cpu(original, task, sample, model, criterion, optimizer, *args, **kwargs):
     """--amp asks for CUDA's autocast alone, so on a CPU everything stayed in float32."""
-    if isinstance(optimizer, AMPOptimizer) and sample["target"].device.type == "cpu":
+    if isinstance(optimizer, AMPOptimizer) and next(model.parameters()).device.type == "cpu":
         criterion = _in_bfloat16(criterion)
     return original(task, sample, model, criterion, optimizer, *args, **kwargs)
 
