@@ -12,8 +12,7 @@ STEPS=lowercase,normalize,tokenize # in the order of the corpus' own tokenized e
 DOWNLOAD_MB=10 PREPARE_MB=100 TRAIN_MB=2000
 
 : "${SRC:=en}" "${TGT:=de}" "${MERGES:=4000}" "${ARCH:=rnn_attn_multi30k}"
-: "${GLOBAL_TOKENS:=1024}" "${LR:=0.004}" "${SCHEDULE:=polynomial_decay}" "${MAX_UPDATE:=8000}" "${CLIP:=1}"
-: "${AVERAGE:=0}" "${LENPEN:=1.6}"
+: "${GLOBAL_TOKENS:=1024}" "${LR:=0.004}" "${SCHEDULE:=polynomial_decay}" "${MAX_UPDATE:=8000}" "${CLIP:=1}" "${AVERAGE:=0}"
 
 corpus_urls() {
     local split lang
