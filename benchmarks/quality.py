@@ -159,7 +159,7 @@ def main() -> None:
         "--raw-dir", type=Path, help="folder with Multi30k's files (default: the recipe downloads them)"
     )
     parser.add_argument(
-        "--rows", help="comma-separated beginnings of rows' names, in the order to train (default: all)"
+        "--rows", help="comma-separated names of rows, or beginnings of names, in the order to train (default: all)"
     )
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
@@ -168,7 +168,8 @@ def main() -> None:
     args = parser.parse_args()
     if not args.table:
         wanted = args.rows.split(",") if args.rows else [""]
-        names = list(dict.fromkeys(name for start in wanted for name in ROWS if name.startswith(start)))
+        named = [[start] if start in ROWS else [name for name in ROWS if name.startswith(start)] for start in wanted]
+        names = list(dict.fromkeys(name for group in named for name in group))
         if not names:
             parser.error(f"--rows {args.rows}: no row begins like that; there are {'; '.join(ROWS)}")
         args.work = args.work.resolve()
