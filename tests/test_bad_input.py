@@ -69,6 +69,18 @@ CASES = [
         ATTN + "--criterion fused_label_smoothed_cross_entropy --adaptive-softmax-cutoff 6",
         "adaptive_loss",
     ),
+    Bad(
+        "negative R-Drop",
+        "train",
+        ATTN + "--criterion fused_label_smoothed_cross_entropy --rdrop-alpha -1",
+        "--rdrop-alpha must not be negative, got -1",
+    ),
+    Bad(
+        "R-Drop without dropout",
+        "train",
+        ATTN + "--criterion fused_label_smoothed_cross_entropy --rdrop-alpha 5 --dropout 0",
+        "--rdrop-alpha has no effect without dropout",
+    ),
     Bad("two dictionaries", "train", ATTN + "--share-all-embeddings", "--joined-dictionary"),
     Bad("no vectors", "train", ATTN + "--encoder-embed-path {no}", "--encoder-embed-path: there is no file"),
     Bad(

@@ -12,6 +12,12 @@ in all, as many as without slices, and little else: log p is never formed. With 
 largest logit and its probability as s = max z - log max p,
 
     -log p_y = s - z_y        Σ_v (-log p_v) = V s - Σ_v z_v        Σ_v z_v = (Σ_v W_v) · x + Σ_v b_v
+
+R-Drop (Liang et al. 2021) has every target twice, under two dropout masks, and pulls the two distributions p and q
+together. With the difference d of their logits, whose normalisers cancel, and E_p d = Σ_v p_v d_v:
+
+    divergence = ½ (KL(p ‖ q) + KL(q ‖ p)) = ½ Σ_v (p_v - q_v) d_v = ½ (E_p d - E_q d)
+    2 d divergence / d z = (p - q) + p (d - E_p d) for p's logits, and (q - p) - q (d - E_q d) for q's
 """
 
 from typing import NamedTuple, Optional, Tuple
@@ -33,10 +39,17 @@ class Losses(NamedTuple):
     loss: Tensor  # label-smoothed; the only one with a gradient
     nll: Tensor  # -log p_y
     correct: Tensor  # positions whose most probable word is the target; 0 unless counted
+    divergence: Tensor  # of paired positions; 0 without pairs
 
 
 def linear_cross_entropy(
-    x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float = 0.0, count_correct: bool = False
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    target: Tensor,
+    smoothing: float = 0.0,
+    count_correct: bool = False,
+    pull: float = 0.0,
 ) -> Losses:
     """
     Args:
@@ -46,14 +59,17 @@ def linear_cross_entropy(
         target: (positions,), word numbers.
         smoothing: ε.
         count_correct: whether to find the most probable words too, one more pass over the logits.
+        pull: α of R-Drop. Above 0, positions 2 i and 2 i + 1 are a pair, and the loss has α divergences more.
     """
     with torch.autocast(x.device.type, enabled=False):
-        return Losses(*_LinearCrossEntropy.apply(x, weight, bias, target, smoothing, count_correct))
+        return Losses(*_LinearCrossEntropy.apply(x, weight, bias, target, smoothing, count_correct, pull))
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, count: bool):
+    def forward(
+        ctx, x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, count: bool, pull: float
+    ):
         ctx.types = x.dtype, weight.dtype, bias.dtype
         # Under autocast the features come in half precision and the parameters do not; in-place products need one type.
         weight, bias = weight.to(x.dtype), bias.to(x.dtype)
@@ -63,19 +79,24 @@ class _LinearCrossEntropy(torch.autograd.Function):
         wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
         gradients = _Gradients(x, weight, bias, wide) if any(ctx.needs_input_grad[:3]) else None
         s, z_y = x.new_zeros(len(x), dtype=wide), x.new_zeros(len(x), dtype=wide)
-        correct = x.new_zeros((), dtype=wide)
-        width = max(SLICE_POSITIONS, SLICE_LOGITS.get(x.device.type, 1 << 26) // vocabulary)
+        correct, divergence = x.new_zeros(2, dtype=wide)
+        width = max(SLICE_POSITIONS, SLICE_LOGITS.get(x.device.type, 1 << 26) // vocabulary // 2 * 2)
         logits = x.new_empty(min(width, len(x)), vocabulary)
         probabilities = _buffer_for_softmax(logits, wide)
+        pairs = _Pairs(logits, wide, pull) if pull else None
         for start in range(0, len(x), width):
             part = slice(start, start + width)
             y = target[part].unsqueeze(1)
             z = torch.addmm(bias, x[part], weight.t(), out=logits[: len(y)])
             z_y[part] = z.gather(1, y).squeeze(1)
+            if pairs is not None:
+                pairs.keep_difference(z)
             p, largest = _softmax(z, wide, probabilities)
             s[part] = largest - p.amax(1).log()
             if count:
                 correct += (p.argmax(1) == y.squeeze(1)).sum()
+            if pairs is not None:
+                divergence += pairs.pull_together(p)
             if gradients is not None:
                 gradients.add(part, z, p, y, hit, rest)
         nll = (s - z_y).sum()
@@ -83,16 +104,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
         if smoothing > 0:
             z_sum = x.to(wide) @ weight.sum(0, dtype=wide) + bias.sum(dtype=wide)
             loss = loss + rest * (vocabulary * s - z_sum).sum()
+        if pairs is not None:
+            loss = loss + pull * divergence
         if gradients is not None:
             ctx.save_for_backward(gradients.x, gradients.weight, gradients.bias)
-        ctx.mark_non_differentiable(nll, correct)
-        return loss, nll, correct
+        ctx.mark_non_differentiable(nll, correct, divergence)
+        return loss, nll, correct, divergence
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_loss: Tensor, *_):
         factor = grad_loss / (HALF_SCALE if ctx.types[0] == torch.float16 else 1.0)
-        return *((grad * factor).to(kind) for grad, kind in zip(ctx.saved_tensors, ctx.types)), None, None, None
+        return *((grad * factor).to(kind) for grad, kind in zip(ctx.saved_tensors, ctx.types)), *[None] * 4
 
 
 def _buffer_for_softmax(logits: Tensor, wide: torch.dtype) -> Optional[Tensor]:
@@ -112,6 +135,30 @@ def _softmax(z: Tensor, wide: torch.dtype, buffer: Optional[Tensor]) -> Tuple[Te
     p = buffer[: len(z)].copy_(z)
     largest = p.amax(1)
     return torch.softmax(p, dim=1, out=p), largest
+
+
+class _Pairs:
+    """The divergence of the distributions at positions 2 i and 2 i + 1 of a slice, with buffers for its largest."""
+
+    def __init__(self, logits: Tensor, wide: torch.dtype, pull: float):
+        self.half_pull = pull / 2
+        shape = len(logits) // 2, logits.size(1)
+        self.difference, self.work = (logits.new_empty(shape, dtype=wide) for _ in range(2))
+
+    def keep_difference(self, z: Tensor) -> None:
+        """d, of a slice's logits."""
+        z, u = z.view(-1, 2, z.size(1)).unbind(1)
+        self.difference[: len(z)].copy_(z).sub_(u)
+
+    def pull_together(self, p: Tensor) -> Tensor:
+        """The slice's divergence; its gradient, times the pull, is added to ``p``."""
+        p, q = p.view(-1, 2, p.size(1)).unbind(1)
+        d, work = self.difference[: len(p)], self.work[: len(p)]
+        mean_p, mean_q = (torch.mul(one, d, out=work).sum(1, keepdim=True) for one in (p, q))
+        gap = torch.sub(p, q, out=work)
+        p.addcmul_(p, d.sub_(mean_p), value=self.half_pull).add_(gap, alpha=self.half_pull)
+        q.addcmul_(q, d.add_(mean_p - mean_q), value=-self.half_pull).sub_(gap, alpha=self.half_pull)
+        return (mean_p - mean_q).sum() / 2
 
 
 class _Gradients:

@@ -6,7 +6,7 @@ from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEn
 from harness.options import SMALL
 from harness.properties import criterion
 from harness.subject import TARGET, Subject
-from reference.loss import label_smoothed
+from reference.loss import divergence, label_smoothed
 
 from rnn_s2s_plugin.criterions.fused_label_smoothed_cross_entropy import FusedLabelSmoothedCrossEntropyCriterion
 from rnn_s2s_plugin.errors import UsageError
@@ -53,6 +53,42 @@ def test_equals_the_definition(subject):
         for log_p, word in zip(row, target):
             total += label_smoothed(log_p.numpy(), int(word), 0.2)
     assert float(loss.detach()) == pytest.approx(total, rel=1e-12)
+
+
+@pytest.mark.parametrize("prefix", [0, 1])
+def test_rdrop(subject, prefix):
+    """Every sentence under two dropout masks: the mean of their losses, and α/2 times the divergence."""
+    model = subject.copy(torch.double).train()
+    options = {"label_smoothing": 0.2, "ignore_prefix_size": prefix, "rdrop_alpha": 3.0}
+    torch.manual_seed(1)
+    loss, size, logged = criterion(FusedLabelSmoothedCrossEntropyCriterion, **options)(model, subject.sample)
+    torch.manual_seed(1)
+    inputs = {name: value.repeat_interleave(2, 0) for name, value in subject.sample["net_input"].items()}
+    log_p = model.get_normalized_probs(model(**inputs), log_probs=True).detach().double().numpy()
+    nll = apart = 0.0
+    for number, target in enumerate(subject.targets):
+        for at in range(prefix, len(target)):
+            p, q = log_p[2 * number][at], log_p[2 * number + 1][at]
+            assert abs(p - q).max() > 1e-3
+            nll += (label_smoothed(p, int(target[at]), 0.2) + label_smoothed(q, int(target[at]), 0.2)) / 2
+            apart += divergence(p, q)
+    assert float(logged["divergence"]) == pytest.approx(apart, rel=1e-6)
+    assert float(loss.detach()) == pytest.approx(nll + 1.5 * apart, rel=1e-6)
+    assert size == logged["ntokens"] == sum(len(target) for target in subject.targets)
+
+
+def test_rdrop_is_for_training(subject):
+    plain, rdrop = (
+        criterion(FusedLabelSmoothedCrossEntropyCriterion, rdrop_alpha=alpha)(subject.model.eval(), subject.sample)
+        for alpha in (0.0, 5.0)
+    )
+    assert float(plain[0].detach()) == float(rdrop[0].detach()) and set(plain[2]) == set(rdrop[2])
+
+
+@pytest.mark.parametrize("alpha", [-1.0, float("nan"), float("inf")])
+def test_refuses_alpha(alpha):
+    with pytest.raises(UsageError, match="--rdrop-alpha"):
+        criterion(FusedLabelSmoothedCrossEntropyCriterion, rdrop_alpha=alpha)
 
 
 def test_statistics_add_up(subject):

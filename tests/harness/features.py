@@ -398,6 +398,15 @@ def criterions(world: World) -> None:
         world.generate("--path", folder / "checkpoint_last.pt")
 
 
+@feature("--criterion fused_label_smoothed_cross_entropy --rdrop-alpha 5")
+def r_drop(world: World) -> None:
+    """Trains on every sentence twice, and logs how far the two predictions are apart."""
+    fused = ("--criterion", "fused_label_smoothed_cross_entropy", "--dropout", 0.3)
+    result = world.train_more(*fused, "--rdrop-alpha", 5)
+    (entry,) = result.log("train_loss")
+    assert float(entry["train_divergence"]) > 0.01 and "valid_divergence" not in result.log("valid_loss")[0]
+
+
 @feature("--bf16, --amp, --memory-efficient-fp16")
 def reduced_precision(world: World) -> None:
     """Trains to a finite loss and resumes (losses beside float32's: ``test_commands.py``)."""

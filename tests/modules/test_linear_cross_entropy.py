@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from fairseq.criterions.label_smoothed_cross_entropy import label_smoothed_nll_loss
+from reference.loss import divergence
 
 from rnn_s2s_plugin.modules import linear_cross_entropy as module
 from rnn_s2s_plugin.modules.linear_cross_entropy import linear_cross_entropy
@@ -38,14 +39,41 @@ def test_gradients_by_finite_differences():
     assert torch.autograd.gradcheck(lambda *parts: linear_cross_entropy(*parts, target, 0.1).loss, (x, weight, bias))
 
 
+@pytest.mark.parametrize("slice_logits", (1, 200, 1 << 20))
+def test_divergence_of_pairs(slice_logits, monkeypatch):
+    """Beside the loss of all positions; pairs are never cut apart."""
+    monkeypatch.setitem(module.SLICE_LOGITS, "cpu", slice_logits)
+    monkeypatch.setattr(module, "SLICE_POSITIONS", 2)
+    x, weight, bias, target = inputs(torch.double)
+    log_p = F.log_softmax(F.linear(x, weight, bias), -1).detach().numpy()
+    expected = sum(divergence(log_p[at], log_p[at + 1]) for at in range(0, len(x), 2))
+    plain = linear_cross_entropy(x, weight, bias, target, 0.1)
+    pulled = linear_cross_entropy(x, weight, bias, target, 0.1, pull=3.0)
+    assert plain.divergence == 0
+    assert float(pulled.divergence) == pytest.approx(expected, rel=1e-12)
+    torch.testing.assert_close(pulled.loss, plain.loss + 3 * pulled.divergence)
+    torch.testing.assert_close(pulled.nll, plain.nll)
+
+
+@pytest.mark.parametrize("smoothing", (0.0, 0.1))
+def test_gradients_of_the_divergence_by_finite_differences(smoothing):
+    x, weight, bias, target = inputs(torch.double, positions=6)
+
+    def loss(*parts):
+        return linear_cross_entropy(*parts, target, smoothing, pull=2.0).loss
+
+    assert torch.autograd.gradcheck(loss, (x, weight, bias))
+
+
+@pytest.mark.parametrize("pull", (0.0, 5.0))
 @pytest.mark.parametrize("dtype", (torch.float32, torch.float16, torch.bfloat16))
-def test_is_as_exact_as_its_type(dtype):
+def test_is_as_exact_as_its_type(dtype, pull):
     tolerance = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}[dtype]
     exact = inputs(torch.double)
     narrow = [p.detach().to(dtype).requires_grad_() for p in exact[:3]]
     results = []
     for parts in (exact[:3], narrow):
-        loss = linear_cross_entropy(*parts, exact[3], 0.1).loss
+        loss = linear_cross_entropy(*parts, exact[3], 0.1, pull=pull).loss
         results.append((loss, *torch.autograd.grad(loss, parts)))
     for right, ours in zip(*results):
         assert (ours.double() - right).norm() <= tolerance * right.norm()

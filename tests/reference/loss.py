@@ -14,6 +14,14 @@ def label_smoothed(log_p, target, smoothing):
     return -sum((1 - smoothing if word == target else rest) * log_p[word] for word in range(len(log_p)))
 
 
+def divergence(log_p, log_q):
+    """Liang et al. 2021: half of KL(p ‖ q) + KL(q ‖ p)."""
+    p, q = np.exp(log_p), np.exp(log_q)
+    return (
+        sum(p[word] * (log_p[word] - log_q[word]) + q[word] * (log_q[word] - log_p[word]) for word in range(len(p))) / 2
+    )
+
+
 def adaptive_log_softmax(p, features, cutoffs):
     """Grave et al. 2017: a short list, whose last entries stand for clusters of rarer words.
 
