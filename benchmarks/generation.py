@@ -22,7 +22,17 @@ SYSTEMS = {
     **{name: OURS[name] for name in ("rnn_basic", "rnn_attn", "rnn_conv_attn", "rnn_parallel + attention")},
     "fairseq lstm": FAIRSEQ["fairseq lstm"],
 }
-INT8 = ", int8"
+
+
+def in_bfloat16(system: common.FairseqSystem) -> None:
+    system.cfg.common.bf16 = True
+
+
+def in_8_bits(system: common.FairseqSystem) -> None:
+    system.model.int8 = True
+
+
+VARIANTS = {", --bf16": in_bfloat16, ", int8": in_8_bits}  # what is asked for before generating
 BATCHED = 64
 LONGEST = {"max_len_a": 1.5, "max_len_b": 10}  # now and then a model of few updates knows no end
 
@@ -67,18 +77,16 @@ def train(system: common.FairseqSystem, data: str, name: str, args: argparse.Nam
 
 def work(name: str, data: str, args: argparse.Namespace, pipe: Connection) -> None:
     """A system's process: trains, then translates at every message and answers by the seconds of every setting."""
-    plain = name.removesuffix(INT8)
+    plain, *variant = next(((name.removesuffix(end), end) for end in VARIANTS if name.endswith(end)), (name,))
     if plain in OURS:
         common.load_plugin()
     system = common.FairseqSystem(data, SYSTEMS[plain].format(h=args.hidden, half=args.hidden // 2), "--lr 3e-3")
     train(system, data, plain, args)
     test = common.load_split(data, "test")
     system.model.eval()
+    for end in variant:
+        VARIANTS[end](system)
     system.model.prepare_for_inference_(system.cfg)
-    if name.endswith(INT8):
-        from rnn_s2s_plugin.quantization import quantize
-
-        quantize(system.model)
     numbers = sorted(range(min(args.sentences_translated, len(test))), key=test.size)
     translators = {
         setting: translator(
@@ -104,7 +112,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--systems", help="comma-separated; a name stands for all that begin with it (default: all)")
     args = parser.parse_args()
-    names = [*SYSTEMS, *([f"rnn_attn{INT8}"] if common.DEVICE.type == "cpu" else [])]
+    names = [
+        *SYSTEMS,
+        *(f"rnn_attn{end}" for end in VARIANTS if VARIANTS[end] is in_bfloat16 or common.DEVICE.type == "cpu"),
+    ]
     if args.systems:
         wanted = tuple(name.strip() for name in args.systems.split(","))
         names = [name for name in names if name.startswith(wanted) or name == "fairseq lstm"]

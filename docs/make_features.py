@@ -24,7 +24,7 @@ BEYOND = """
 * `fairseq-train` killed, out of disk, with damaged checkpoints, in two processes one of which is killed:
   `tests/faults.py`.
 * Several processes on CPU (gloo), `fairseq-hydra-train`, presets, guided alignment, pretrained embeddings,
-  `fairseq-eval-lm`: `tests/test_commands.py`, `tests/test_compat.py`.
+  `fairseq-eval-lm`: `tests/test_commands.py`, `tests/compat`.
 * Bad input of every kind: `tests/test_bad_input.py`.
 
 ## What a plugin cannot mend

@@ -26,7 +26,7 @@ def quantize(model: nn.Module) -> None:
     """
     for parameter in model.parameters():
         if parameter.is_cuda or parameter.dtype != torch.float32:
-            raise UsageError("--int8 is for float32 models on the CPU: generate with --cpu and without --fp16")
+            raise UsageError("--int8 is for float32 models on the CPU: give --cpu, without --fp16 and --bf16")
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, (nn.Linear, OutputProjection)):

@@ -159,6 +159,11 @@ def corpus(tmp_path_factory) -> Corpus:
     return Corpus(raw, data)
 
 
+TINY_LSTM = (
+    "--arch lstm --encoder-embed-dim 16 --encoder-hidden-size 16 "
+    "--decoder-embed-dim 16 --decoder-hidden-size 16 --decoder-out-embed-dim 16"
+).split()
+SHORT = ("--max-len-b", "12")  # a model that has learnt nothing does not know when to stop
 TRAIN_TINY = (
     "--arch rnn_attn --encoder-embed-dim 16 --encoder-hidden-size 16 --decoder-embed-dim 16 "
     "--decoder-hidden-size 16 --optimizer adam --lr 0.01 --max-tokens 400 --max-epoch 1 "

@@ -41,7 +41,7 @@ def test_lstm_errs_by_rounding_whole_and_in_steps():
 
 def test_only_float32_on_cpu():
     model = torch.nn.Linear(2, 2).double()
-    with pytest.raises(UsageError, match="--cpu and without --fp16"):
+    with pytest.raises(UsageError, match="--cpu, without --fp16"):
         quantize(model)
 
 

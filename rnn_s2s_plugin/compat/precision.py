@@ -1,10 +1,11 @@
-"""Half precision on processors, which fairseq knows on GPUs and TPUs only."""
+"""Half precision where fairseq does not know it: on processors, and bfloat16 in generation."""
 
 import argparse
 import functools
 
 import torch
 from fairseq import utils
+from fairseq.models import BaseFairseqModel
 from fairseq.optim import AMPOptimizer
 from fairseq.tasks import FairseqTask
 from fairseq.trainer import Trainer
@@ -26,6 +27,14 @@ def refuse_fp16_without_cuda(original, trainer, cfg, *args, **kwargs):
     if on_cpu and cfg.common.fp16 and not cfg.common.memory_efficient_fp16:
         raise UsageError("--fp16 needs a CUDA device; on CPU use --bf16, --amp or --memory-efficient-fp16")
     return original(trainer, cfg, *args, **kwargs)
+
+
+@mend(BaseFairseqModel, "prepare_for_inference_")
+def bf16_in_generation(original, model, cfg):
+    """--bf16 is accepted by the commands that generate or score, and nothing came of it."""
+    if cfg.common.bf16:
+        model.bfloat16()
+    return original(model, cfg)
 
 
 @mend(FairseqTask, "train_step")

@@ -23,13 +23,13 @@ def initialize(model: nn.Module, layer_norm: bool) -> None:
     """Draws all matrices but embeddings (and an output matrix that is one), unless the model has layer norms.
 
     Norms make their inputs' size irrelevant and hand on large ones: with them PyTorch's start is the better one.
-    The identity with which depthwise convolutions begin stays.
+    An identity with which a convolution begins stays.
     """
     if layer_norm:
         return
     kept = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
-    convs = [module for module in model.modules() if isinstance(module, CausalConv) and module.kind == "depthwise"]
-    kept += [conv.proj.weight for conv in convs]
+    convs = [module for module in model.modules() if isinstance(module, CausalConv)]
+    kept += [conv.proj.weight for conv in convs if conv.starts_as_identity]
     for module in model.modules():
         if isinstance(module, nn.RNNBase):
             matrices = [matrix for name, matrix in module.named_parameters() if name.startswith("weight")]

@@ -57,10 +57,15 @@ class CausalConv(nn.Module):
             width = heads if kind == "lightweight" else dim
             self.taps = nn.Parameter(torch.empty(kernel, width).uniform_(-1, 1) / kernel**0.5)
             self.proj = nn.Linear(dim, dim)
-        if kind == "depthwise":
+        if self.starts_as_identity:
             nn.init.ones_(self.taps[0])
             nn.init.eye_(self.proj.weight)
             nn.init.zeros_(self.proj.bias)
+
+    @property
+    def starts_as_identity(self) -> bool:
+        """Whether the present context passes through the first matrix unchanged."""
+        return self.kind == "depthwise"
 
     @property
     def memory(self) -> int:

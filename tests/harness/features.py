@@ -12,12 +12,11 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import pytest
 import torch
-from conftest import ROOT, SIZES, USER_DIR, Corpus, Result
+from conftest import ROOT, SHORT, SIZES, USER_DIR, Corpus, Result
 from fairseq import checkpoint_utils
 
 WITHOUT_ATTENTION = ("rnn_basic", "rnn_parallel")
 EVERY_SENTENCE = set(range(SIZES["test"]))
-SHORT = ("--max-len-b", "12")
 
 
 class World(NamedTuple):

@@ -9,7 +9,7 @@ import torch
 
 from rnn_s2s_plugin.compat import processor
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -1,0 +1,153 @@
+"""Checkpoints load, resume, or are refused in one sentence. Each test fails without its mend."""
+
+import os
+import shutil
+import socket
+
+import pytest
+import torch
+from conftest import SHORT, SIZES, TINY_LSTM, TRAIN_TINY, start_fairseq
+from fairseq import checkpoint_utils
+
+from rnn_s2s_plugin.errors import UsageError
+
+
+@pytest.mark.parametrize("architecture", [[], TINY_LSTM], ids=["rnn_attn", "lstm"])
+def test_checkpoints_load_and_training_resumes(architecture, train, fairseq, corpus, tmp_path):
+    """With what fairseq can put into a checkpoint: options, BLEU counts in numpy arrays, averaged weights."""
+    options = [
+        *architecture,
+        "--eval-bleu",
+        "--eval-bleu-args",
+        '{"beam": 2}',
+        "--best-checkpoint-metric",
+        "bleu",
+    ]
+    options += [
+        "--maximize-best-checkpoint-metric",
+        "--store-ema",
+        "--ema-fp32",
+        "--amp",
+        "--no-epoch-checkpoints",
+    ]
+    train(tmp_path, *options)
+    path = tmp_path / "checkpoint_last.pt"
+    torch.load(path, weights_only=True)
+    checkpoint_utils.load_ema_from_checkpoint(str(path))
+
+    result = train(tmp_path, *options, "--max-epoch", 2)
+    assert f"Loaded checkpoint {path} (epoch 2 @ " in result.output
+    assert [entry["epoch"] for entry in result.log("train_loss")] == [2]
+    assert len(fairseq("generate", corpus.data, "--path", path, *SHORT).field("H")) == SIZES["test"]
+
+
+class RunsCode:
+    """What a malicious checkpoint would hold: unpickled without care it calls ``os.mkdir``."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
+def spoil(kind: str, checkpoint, path) -> None:
+    if kind == "truncated":
+        path.write_bytes(checkpoint.read_bytes()[:20000])
+    elif kind == "overwritten":
+        content = checkpoint.read_bytes()
+        path.write_bytes(content[:300] + bytes(200) + content[500:])
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("not a checkpoint\n")
+    elif kind == "other":
+        torch.save({"weight": torch.zeros(3)}, path)
+    elif kind == "malicious":
+        torch.save({"args": RunsCode(path.parent / "code was run")}, path)
+
+
+@pytest.mark.parametrize("kind", ["truncated", "overwritten", "empty", "text", "other", "malicious"])
+def test_unusable_checkpoint_is_named_in_one_sentence(kind, checkpoint, tmp_path):
+    path = tmp_path / "checkpoint_last.pt"
+    spoil(kind, checkpoint, path)
+    with pytest.raises(UsageError) as caught:
+        checkpoint_utils.load_checkpoint_to_cpu(str(path))
+    reason = "posix.mkdir, that is not allowed" if kind == "malicious" else "is damaged, incomplete or not"
+    assert str(caught.value).startswith(f"checkpoint {path} ") and reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "code was run").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "generate", "interactive", "validate", "eval_lm"])
+def test_every_command_names_the_truncated_checkpoint(command, fairseq, corpus, checkpoint, tmp_path):
+    path = tmp_path / "checkpoint_last.pt"
+    spoil("truncated", checkpoint, path)
+    args = {"train": [*TRAIN_TINY, "--save-dir", tmp_path], "validate": ["--path", path, "--max-tokens", 400]}
+    data = corpus.data
+    if command == "eval_lm":  # reads dict.txt before the checkpoint
+        data = tmp_path
+        shutil.copy(corpus.data / "dict.tgt.txt", data / "dict.txt")
+    with pytest.raises(UsageError, match=f"checkpoint {path} is damaged, incomplete"):
+        fairseq(command, data, *args.get(command, ["--path", path]))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_checkpoint_is_named(checkpoint, tmp_path):
+    path = shutil.copy(checkpoint, tmp_path)
+    os.chmod(path, 0)
+    with pytest.raises(UsageError, match=r"cannot be read \(Permission denied\)"):
+        checkpoint_utils.load_checkpoint_to_cpu(path)
+
+
+def test_missing_checkpoint_is_named(fairseq, corpus):
+    with pytest.raises(UsageError, match="checkpoint /no/model.pt does not exist"):
+        fairseq("generate", corpus.data, "--path", "/no/model.pt")
+
+
+def test_resuming_with_other_sizes_names_checkpoint_and_weight(train, checkpoint, tmp_path):
+    shutil.copy(checkpoint, tmp_path)
+    with pytest.raises(UsageError, match=r"(?s)another architecture.*\(size mismatch for .*another --save-dir"):
+        train(tmp_path, "--decoder-hidden-size", 24)
+
+
+def test_start_that_is_not_there_is_refused(train, tmp_path):
+    for option in ("--restore-file", "--finetune-from-model", "--continue-once"):
+        with pytest.raises(UsageError, match=f"{option} no-such.pt does not exist"):
+            train(tmp_path, option, "no-such.pt")
+    assert "Loaded checkpoint" not in train(tmp_path, "--restore-file", "checkpoint_last.pt", "--no-save").output
+
+
+def test_contradicting_starts_are_refused(train, checkpoint, tmp_path):
+    with pytest.raises(UsageError, match="--finetune-from-model can not be set together with"):
+        train(tmp_path, "--finetune-from-model", checkpoint, "--reset-optimizer")
+    with pytest.raises(UsageError, match="--finetune-from-model and --restore-file"):
+        train(tmp_path, "--finetune-from-model", checkpoint, "--restore-file", checkpoint)
+
+
+@pytest.mark.parametrize("options", [["--optimizer", "nag"], ["--criterion", "label_smoothed_cross_entropy"]])
+def test_resuming_with_another_optimizer_or_criterion_is_explained(options, train, checkpoint, tmp_path):
+    shutil.copy(checkpoint, tmp_path)
+    with pytest.raises(UsageError, match=r"checkpoint .* does not match; please reset the optimizer"):
+        train(tmp_path, *options)
+
+
+def test_training_in_two_processes_resumes(corpus, checkpoint, tmp_path):
+    """Only the first process reads the checkpoint; the second one gets it sent."""
+    shutil.copy(checkpoint, tmp_path)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    options = "--max-epoch 2 --no-save --distributed-world-size 2 --distributed-no-spawn --distributed-backend gloo"
+    options += f" --ddp-backend legacy_ddp --distributed-init-method {address} --save-dir {tmp_path}"
+    processes = [
+        start_fairseq("train", corpus.data, *TRAIN_TINY, *options.split(), "--distributed-rank", rank)
+        for rank in range(2)
+    ]
+    try:
+        outputs = [process.communicate(timeout=120)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert "Loaded checkpoint" in outputs[0] and '"epoch": 2' in outputs[0]

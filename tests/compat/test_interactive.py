@@ -1,0 +1,52 @@
+"""fairseq-interactive on lines as they come. Each test fails without its mend."""
+
+import pytest
+from conftest import SHORT, start_fairseq
+
+
+def test_soft_alignments_of_interactive_are_those_of_generate(fairseq, corpus, checkpoint):
+    options = ["--path", checkpoint, "--print-alignment", "soft", *SHORT]
+    alone = fairseq("interactive", corpus.data, *options, "--input", corpus.raw / "test.src").field("A")
+    assert alone == fairseq("generate", corpus.data, *options, "--batch-size", 1).field("A")
+    hard = fairseq("interactive", corpus.data, *options[:2], "--print-alignment", "--input", corpus.raw / "test.src")
+    assert all("-" in pairs and "," not in pairs for pairs in hard.field("A").values())
+
+
+BAD_LINES = {
+    "not UTF-8": b"one \xff\xfe three",
+    "cut in a character": "dr\u00fc".encode()[:-1],
+    "empty": b"",
+    "blank": b"  \t ",
+    "too long": b"one " * 2000,
+    "control characters": b"\x00\x07 \x1b[31m one",
+    "other line ends": "one\u2028two\x85three".encode(),
+    "carriage return": b"one\r",
+    "special words": b"<pad> <s> </s> <unk> one <pad>",
+    "nothing but padding": b"<pad>",
+    "unknown words": b"x y z",
+    "emoji and combining": "\U0001f600 e\u0301".encode(),
+    "byte order mark": b"\xef\xbb\xbfone",
+}
+
+
+@pytest.mark.parametrize("buffer", [1, 4])
+def test_interactive_survives_bad_lines(buffer, fairseq, corpus, checkpoint, tmp_path):
+    """A good line after each: every line that can be translated is, under its own number."""
+    lines = [line for bad in BAD_LINES.values() for line in (bad, b"one two")]
+    (tmp_path / "lines").write_bytes(b"".join(line + b"\n" for line in lines))
+    options = ["--path", checkpoint, "--input", tmp_path / "lines", "--buffer-size", buffer, "--batch-size", buffer]
+    result = fairseq("interactive", corpus.data, *options, *SHORT)
+    hypotheses = result.field("H")
+    assert set(range(len(lines))) - set(hypotheses) == {2 * list(BAD_LINES).index("too long")}
+    assert len({hypotheses[number].split("\t")[1] for number in range(1, len(lines), 2)}) == 1
+    assert "line 1 is not UTF-8" in result.output and "a line of 2000 words is not translated" in result.output
+
+
+def test_interactive_serves_on_after_bad_lines_on_its_input(fairseq_process, corpus, checkpoint, tmp_path):
+    with open(tmp_path / "lines", "wb") as file:
+        file.write(b"\xff\n" + b"one " * 2000 + b"\none two\n")
+    with open(tmp_path / "lines", "rb") as stdin:
+        process = start_fairseq("interactive", corpus.data, "--path", checkpoint, *SHORT, stdin=stdin)
+        output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    assert sum(line.startswith("H-") for line in output.splitlines()) == 2 and "\nH-2" in output

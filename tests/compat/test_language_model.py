@@ -1,0 +1,48 @@
+"""Language models, alone and beside a translation model. Each test fails without its mend."""
+
+import shutil
+
+import pytest
+from conftest import SHORT, SIZES
+
+from rnn_s2s_plugin.errors import UsageError
+
+
+def test_language_model_trains_scores_and_joins_translation(train, fairseq, corpus, checkpoint, tmp_path):
+    """The dictionary of a language model must lie as dict.txt beside the translation data."""
+    prefixes = [f"--{split}pref={corpus.raw / split}.tgt" for split in SIZES]
+    data, model = tmp_path / "data", tmp_path / "model" / "checkpoint_last.pt"
+    fairseq("preprocess", "--only-source", *prefixes, "--destdir", data, "--srcdict", corpus.data / "dict.tgt.txt")
+
+    options = [
+        "--task",
+        "language_modeling",
+        "--arch",
+        "lstm_lm",
+        "--sample-break-mode",
+        "eos",
+        "--optimizer",
+        "adam",
+    ]
+    options += [
+        "--decoder-embed-dim",
+        16,
+        "--decoder-hidden-size",
+        16,
+        "--decoder-out-embed-dim",
+        16,
+        "--lr",
+        0.01,
+    ]
+    fairseq("train", data, *options, "--max-tokens", 400, "--max-epoch", 1, "--save-dir", model.parent)
+    result = fairseq("eval_lm", data, "--path", model, "--sample-break-mode", "eos")
+    assert "Perplexity" in result.output
+    with pytest.raises(UsageError, match="test2017 .*--gen-subset"):
+        fairseq("eval_lm", data, "--path", model, "--gen-subset", "test2017")
+
+    fusion = ["--path", checkpoint, "--lm-path", model, "--lm-weight", 0.1, *SHORT]
+    with pytest.raises(UsageError, match="dict.txt cannot be read .*target language's dictionary"):
+        fairseq("generate", corpus.data, *fusion)
+    both = shutil.copytree(corpus.data, tmp_path / "both")
+    shutil.copy(both / "dict.tgt.txt", both / "dict.txt")
+    assert len(fairseq("generate", both, *fusion).field("H")) == SIZES["test"]

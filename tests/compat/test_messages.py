@@ -1,0 +1,78 @@
+"""Errors that a user can mend are one sentence, whatever runs the command. Each test fails without its mend."""
+
+import sys
+
+import pytest
+import torch
+from conftest import TRAIN_TINY
+from hydra._internal.utils import run_and_report
+
+from rnn_s2s_plugin.errors import UsageError
+
+
+def shown_by_excepthook(error: Exception, capsys) -> str:
+    sys.excepthook(type(error), error, error.__traceback__)
+    return capsys.readouterr().err
+
+
+def test_usage_errors_are_shown_as_one_sentence_and_others_as_before(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/fairseq-train"])
+    sentence = shown_by_excepthook(UsageError("--cell gruu is unknown"), capsys)
+    assert sentence == "fairseq-train: error: --cell gruu is unknown\n"
+    assert shown_by_excepthook(ValueError("something else"), capsys).endswith("ValueError: something else\n")
+
+
+def test_usage_errors_of_child_processes_are_shown_as_one_sentence(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["fairseq-train"])
+    text = "\n-- Process 1 terminated with the following error:\nTraceback (most recent call last):\n  File …\n"
+    text += "rnn_s2s_plugin.errors.UsageError: --cell gruu is unknown\n"
+    error = torch.multiprocessing.ProcessRaisedException(text, 1, 1)
+    assert shown_by_excepthook(error, capsys) == "fairseq-train: error: --cell gruu is unknown\n"
+
+
+def test_lost_process_is_shown_as_one_sentence(capsys):
+    text = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:1"
+    assert "another process of this training has ended" in shown_by_excepthook(RuntimeError(text), capsys)
+    child = torch.multiprocessing.ProcessRaisedException(f"Traceback\nRuntimeError: {text}", 1, 1)
+    assert "another process of this training has ended" in shown_by_excepthook(child, capsys)
+    assert shown_by_excepthook(RuntimeError("Connection closed"), capsys).endswith("RuntimeError: Connection closed\n")
+
+
+def test_usage_errors_under_hydra_are_shown_without_traceback(capsys):
+    """fairseq-hydra-train hands its exceptions to this function of hydra's."""
+
+    def job():
+        raise UsageError("--cell gruu is unknown")
+
+    with pytest.raises(SystemExit) as caught:
+        run_and_report(job)
+    assert caught.value.code == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("--cell gruu is unknown\n") and "Traceback" not in errors
+
+
+def test_command_ends_with_one_sentence_and_exit_code_1(fairseq_process, corpus, tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"")
+    result = fairseq_process("generate", corpus.data, "--path", tmp_path / "checkpoint.pt")
+    assert result.returncode == 1
+    assert "Traceback" not in result.output
+    assert result.output.splitlines()[-1].startswith(f"fairseq-generate: error: checkpoint {tmp_path}")
+    assert "Warning" not in result.output  # silence_warnings_about_fairseq
+
+
+@pytest.mark.parametrize("command", ["train", "generate", "validate"])
+@pytest.mark.parametrize("languages", [(), ("-s", "src", "-t", "tgt")])
+def test_missing_data_folder_is_named(command, languages, fairseq, checkpoint, tmp_path):
+    args = [*TRAIN_TINY, "--save-dir", tmp_path] if command == "train" else ["--path", checkpoint]
+    with pytest.raises(UsageError, match="data folder /no/data: .*fairseq-preprocess"):
+        fairseq(command, "/no/data", *args, *languages, "--max-tokens", 400)
+
+
+def test_data_folder_without_data_is_named(fairseq, checkpoint, tmp_path):
+    with pytest.raises(UsageError, match=f"{tmp_path} holds no files named"):
+        fairseq("generate", tmp_path, "--path", checkpoint)
+
+
+def test_missing_split_is_named(fairseq, corpus, checkpoint):
+    with pytest.raises(UsageError, match="test2017 .*--gen-subset"):
+        fairseq("generate", corpus.data, "--path", checkpoint, "--gen-subset", "test2017")

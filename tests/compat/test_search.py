@@ -1,0 +1,38 @@
+"""Beam search and alignments. Each test fails without its mend."""
+
+import pytest
+from conftest import SHORT, SIZES
+
+from rnn_s2s_plugin.errors import UsageError
+
+
+def test_diverse_beam_groups_do_not_depend_on_the_batch(fairseq, corpus, checkpoint):
+    options = ["--path", checkpoint, "--beam", 4, "--diverse-beam-groups", 2, *SHORT]
+    outputs = [fairseq("generate", corpus.data, *options, "--nbest", 4, "--batch-size", size).output for size in (1, 7)]
+    hypotheses = [
+        sorted(line.split("\t")[::2] for line in output.splitlines() if line.startswith("H-")) for output in outputs
+    ]
+    assert len(hypotheses[0]) == 4 * SIZES["test"]
+    assert hypotheses[0] == hypotheses[1]
+
+
+def test_print_step_prints_the_number_of_tokens(fairseq, corpus, checkpoint):
+    result = fairseq("generate", corpus.data, "--path", checkpoint, "--print-step", *SHORT)
+    assert {i: int(steps) for i, steps in result.field("I").items()} == {
+        i: len(scores.split()) for i, scores in result.field("P").items()
+    }
+
+
+def test_alignment_without_attention_is_refused(train, fairseq, corpus, tmp_path):
+    train(tmp_path, "--arch", "rnn_basic")
+    for option in ("--print-alignment", "--replace-unk"):
+        with pytest.raises(UsageError, match="--print-alignment and --replace-unk need a model with attention"):
+            fairseq(
+                "interactive",
+                corpus.data,
+                "--path",
+                tmp_path / "checkpoint_last.pt",
+                option,
+                "--input",
+                corpus.raw / "test.src",
+            )
