@@ -408,7 +408,8 @@ def r_drop(world: World) -> None:
 
 @feature("--bf16, --amp, --memory-efficient-fp16")
 def reduced_precision(world: World) -> None:
-    """Trains to a finite loss and resumes (losses beside float32's: ``test_commands.py``)."""
+    """Trains to a finite loss and resumes (losses beside float32's: ``test_commands.py``); generates in bfloat16."""
+    world.generate("--bf16")
     for name in ("--bf16", "--amp", "--memory-efficient-fp16"):
         there = world._replace(folder=world.folder / name)
         there.train_more(name)
