@@ -204,8 +204,9 @@ def check(cfg: Seq2SeqConfig) -> None:
 
 def _combinations(cfg: Seq2SeqConfig) -> Tuple[Tuple[bool, str], ...]:
     source, query = encoder_output_dim(cfg), cfg.decoder_hidden_size
-    attends, additive = cfg.attention != "none", cfg.attention.startswith("concat")
-    meet = query if cfg.attention in ("dot", "general") else cfg.attention_dim
+    score = SCORES.get(cfg.attention)
+    attends, additive = score is not None, score is not None and score.additive
+    meet = cfg.attention_dim if attends and score.projects_query else query
     tied = cfg.share_decoder_input_output_embed
     return (
         (

@@ -6,6 +6,7 @@ This holds for a new model alone. A checkpoint's options are what its model was 
 from typing import Any, Callable, Dict, NamedTuple, Type
 
 from ..errors import UsageError
+from ..modules.attention import SCORES
 from ..modules.linear_recurrence import LINEAR_CELLS
 from .config import Seq2SeqConfig, flag, given_options
 
@@ -70,7 +71,7 @@ EFFECTS: Dict[str, Effect] = {
     "linear_conv_kernel": LINEAR,
     "linear_output_gate": LINEAR,
     "attention_dim": Effect(
-        lambda cfg: cfg.attention not in ("none", "dot", "general"),
+        lambda cfg: _attends(cfg) and SCORES[cfg.attention].projects_query,
         "without --attention scaled_dot, concat or concat_norm: the others compare in the decoder's dims",
     ),
     "attention_heads": ATTENTION,

@@ -7,7 +7,7 @@ Shapes: B sentences, T target positions, S source positions, H heads, D dims of 
 """
 
 import math
-from typing import NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional
 
 import torch
 import torch.nn as nn
@@ -17,7 +17,24 @@ from torch.autograd.function import once_differentiable
 
 from .dropout import dropout
 
-SCORES = ("dot", "scaled_dot", "general", "concat", "concat_norm")
+
+class Score(NamedTuple):
+    """What a score function is made of. Without W_q, queries and keys meet in the decoder's dims."""
+
+    projects_query: bool  # W_q h_t
+    projects_keys: bool  # W_k s_i
+    additive: bool = False  # v · tanh(q + k) and not q · k
+    scaled: bool = False  # divided by sqrt(D)
+    normalised: bool = False  # v of a learnt length, with a bias
+
+
+SCORES: Dict[str, Score] = {
+    "dot": Score(False, False),
+    "scaled_dot": Score(True, True, scaled=True),
+    "general": Score(False, True),
+    "concat": Score(True, True, additive=True),
+    "concat_norm": Score(True, True, additive=True, normalised=True),
+}
 
 
 class AttentionMemory(NamedTuple):
@@ -73,24 +90,23 @@ class Attention(nn.Module):
             raise ValueError(f"attention must be one of {', '.join(SCORES)}, got {score!r}")
         if score == "dot" and query_dim != source_dim:
             raise ValueError(f"dot attention needs equal sizes, got query {query_dim} and source {source_dim}")
-        if score in ("dot", "general"):
+        parts = SCORES[score]
+        if not parts.projects_query:
             dim = query_dim
         if dim % heads or source_dim % heads:
             raise ValueError(f"{heads} attention heads do not divide dimensions {dim} and {source_dim}")
-        additive = score in ("concat", "concat_norm")
-        if location_filters and not additive:
+        if location_filters and not parts.additive:
             raise ValueError(f"location features belong to the additive scores, not to {score!r}")
-        self.score = score
+        self.score = parts
         self.heads = heads
         self.dropout = dropout
-        projects_query = additive or score == "scaled_dot"
-        self.query_proj = nn.Linear(query_dim, dim, bias=False) if projects_query else nn.Identity()
-        self.key_proj = nn.Linear(source_dim, dim, bias=False) if score != "dot" else nn.Identity()
+        self.query_proj = nn.Linear(query_dim, dim, bias=False) if parts.projects_query else nn.Identity()
+        self.key_proj = nn.Linear(source_dim, dim, bias=False) if parts.projects_keys else nn.Identity()
         self.value_proj = nn.Linear(source_dim, source_dim, bias=False) if heads > 1 else nn.Identity()
         self.out_proj = nn.Linear(source_dim, source_dim, bias=False) if heads > 1 else nn.Identity()
-        if additive:
+        if parts.additive:
             self.v = nn.Parameter(torch.empty(heads, dim // heads).uniform_(-1, 1) * math.sqrt(3 * heads / dim))
-        if score == "concat_norm":
+        if parts.normalised:
             self.g = nn.Parameter(torch.full((heads, 1), math.sqrt(heads / dim)))
             self.b = nn.Parameter(torch.zeros(dim))
         self.location = LocationFeatures(location_filters, location_kernel, dim) if location_filters else None
@@ -132,11 +148,11 @@ class Attention(nn.Module):
         return contexts.reshape(rows, length, -1), weights
 
     def _scores(self, query: Tensor, keys: Tensor, previous: Optional[Tensor]) -> Tensor:
-        if self.score not in ("concat", "concat_norm"):
-            scale = 1 / math.sqrt(query.size(-1)) if self.score == "scaled_dot" else 1.0
+        if not self.score.additive:
+            scale = 1 / math.sqrt(query.size(-1)) if self.score.scaled else 1.0
             return torch.matmul(query * scale, keys.transpose(-1, -2))
         v = self.v
-        if self.score == "concat_norm":
+        if self.score.normalised:
             v = self.g * F.normalize(self.v, dim=-1)
             query = query + self.b.view(self.heads, 1, -1)
         if self.location is not None:
