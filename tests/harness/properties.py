@@ -8,6 +8,7 @@ import pytest
 import torch
 from fairseq.criterions.adaptive_loss import AdaptiveLoss
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
+from fairseq.dataclass.configs import FairseqConfig
 from torch import Tensor
 
 from rnn_s2s_plugin.criterions.fused_label_smoothed_cross_entropy import (
@@ -364,7 +365,7 @@ def option_has_effect(cell) -> None:
         assert torch.equal(subject.outputs[0], other.outputs[0]), "it changes more than inference"
         prepared = []
         for s in (subject, other):
-            s.model.float().prepare_for_inference_(Namespace(generation=Namespace()))
+            s.model.float().prepare_for_inference_(FairseqConfig())
             prepared.append(s.run(*s.batch)[0][0, : TARGET_LENGTHS[0]])
         assert 1e-5 < (prepared[0] - prepared[1]).abs().max() < 0.5
     else:
