@@ -13,7 +13,6 @@ from fairseq.trainer import Trainer
 from omegaconf import open_dict
 
 from ..errors import UsageError
-from ..models.config import RATES
 from .interactive import mend_interactive
 from .mending import mend
 from .precision import bf16_without_tpu
@@ -100,6 +99,6 @@ def refuse_loss_that_does_not_fit(original, trainer, cfg, task, model, criterion
         raise UsageError("--adaptive-softmax-cutoff needs --criterion adaptive_loss --ddp-backend legacy_ddp")
     if not adaptive and isinstance(criterion, AdaptiveLoss):
         raise UsageError("--criterion adaptive_loss needs --adaptive-softmax-cutoff")
-    if getattr(criterion, "rdrop_alpha", 0) and not any(getattr(cfg.model, rate, None) for rate in RATES):
-        raise UsageError("--rdrop-alpha has no effect without dropout: give --dropout above 0")
+    if hasattr(criterion, "check_model_options"):
+        criterion.check_model_options(cfg.model)
     return original(trainer, cfg, task, model, criterion, *args, **kwargs)

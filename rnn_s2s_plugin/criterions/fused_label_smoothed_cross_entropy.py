@@ -14,6 +14,7 @@ from fairseq.logging import metrics
 from torch import Tensor
 
 from ..errors import UsageError
+from ..models.config import RATES
 from ..modules.linear_cross_entropy import linear_cross_entropy
 
 NAME = "fused_label_smoothed_cross_entropy"
@@ -27,7 +28,7 @@ class FusedLabelSmoothedCrossEntropyConfig(LabelSmoothedCrossEntropyCriterionCon
         default=0.0,
         metadata={
             "help": "R-Drop (Liang et al. 2021): train on every sentence twice, under two dropout masks, and pull the "
-            "two predictions together with this weight, 5 in the paper. An update takes twice as long; 0 for none"
+            "two predictions together with this weight, 5 in the paper. An update takes up to twice as long; 0 for none"
         },
     )
 
@@ -58,6 +59,15 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
         if not 0 <= rdrop_alpha < math.inf:
             raise UsageError(f"--rdrop-alpha must not be negative, got {rdrop_alpha:g}")
         self.rdrop_alpha = rdrop_alpha
+
+    def check_model_options(self, cfg: Any) -> None:
+        """Called before training (see ``compat.options``).
+
+        Raises:
+            UsageError: for R-Drop of a model without dropout, whose two predictions are one.
+        """
+        if self.rdrop_alpha and not any(getattr(cfg, rate, None) for rate in RATES):
+            raise UsageError("--rdrop-alpha has no effect without dropout: give --dropout above 0")
 
     def forward(self, model: Any, sample: Dict[str, Any], reduce: bool = True) -> Tuple[Tensor, int, Dict[str, Any]]:
         """Summed loss, its divisor, and what is logged.

@@ -80,6 +80,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         gradients = _Gradients(x, weight, bias, wide) if any(ctx.needs_input_grad[:3]) else None
         s, z_y = x.new_zeros(len(x), dtype=wide), x.new_zeros(len(x), dtype=wide)
         correct, divergence = x.new_zeros(2, dtype=wide)
+        # Even, so that no pair is cut.
         width = max(SLICE_POSITIONS, SLICE_LOGITS.get(x.device.type, 1 << 26) // vocabulary // 2 * 2)
         logits = x.new_empty(min(width, len(x)), vocabulary)
         probabilities = _buffer_for_softmax(logits, wide)
