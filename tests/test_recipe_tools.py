@@ -23,6 +23,7 @@ import average_checkpoints  # noqa: E402
 import bpe  # noqa: E402
 import corpus  # noqa: E402
 import devices  # noqa: E402
+import diversify  # noqa: E402
 import fetch  # noqa: E402
 import files  # noqa: E402
 import score  # noqa: E402
@@ -258,3 +259,29 @@ def test_benchmarks_of_preparation(tmp_path):
         assert "1 × wellknown -> well-known" in done.stdout
     (tmp_path / "lowercase.perl").unlink()
     assert "no Perl scripts of Moses there" in subprocess.run(compare, **options).stderr
+
+
+def test_diversified_pairs(tmp_path, monkeypatch, capsys):
+    """Both directions' translations join the corpus; repeated, empty and unknown ones do not."""
+    monkeypatch.chdir(tmp_path)
+    Path("train.en").write_text("a dog\na c@@ at\na dog\n")
+    Path("train.de").write_text("ein Hund\neine Katze\nein Hund\n")
+    Path("forward").write_text(
+        "S-1\ta c@@ at\nH-1\t-0.5\teine K@@ atze\nH-1\t-0.1\tdie Katze\nH-0\t-0.2\tein Hund\nH-2\t-0.2\tder Hund\n"
+    )
+    Path("backward").write_text("H-2\t-0.2\t\nH-1\t-0.1\ta <unk>\nH-0\t-0.1\tthe dog\n")
+    options = ["diversify.py", "--langs", "en", "de", "--from", "train", "--to", "more/train"]
+    monkeypatch.setattr(
+        sys, "argv", [*options, "--translated", "en", "de", "forward", "--translated", "de", "en", "backward"]
+    )
+    diversify.main()
+    assert Path("more/train.en").read_text() == "a dog\na c@@ at\na dog\na c@@ at\na dog\nthe dog\n"
+    german = "ein Hund\neine Katze\nein Hund\ndie Katze\nder Hund\nein Hund\n"
+    assert Path("more/train.de").read_text() == german
+    assert (
+        "forward: 2 new pairs\nbackward: 1 new pairs\nmore/train: 2 different pairs became 5" in capsys.readouterr().out
+    )
+    Path("train.en").write_text("a dog\n" * 4)
+    Path("train.de").write_text("ein Hund\n" * 4)
+    with pytest.raises(files.RecipeError, match="forward has 3 translations, train.en has 4 lines.*remove it"):
+        diversify.main()

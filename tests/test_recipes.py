@@ -177,6 +177,59 @@ def check_results(printed: str, folder: Path, sizes: tuple) -> None:
     assert "--arch rnn_attn_tiny" in report["training"]["command"][0]
 
 
+@pytest.mark.parametrize("other", ["fr", "cs"])
+def test_other_languages_of_multi30k(tmp_path, other):
+    """The other direction of another pair, down to fairseq's data, beside English and German in the same folder."""
+    made, folder = tiny_corpora.multi30k(other), tmp_path / "raw"
+    tiny_corpora.write_files(made.files, folder)
+    stages = ("download", "prepare", "binarize")
+    settings = {"RAW_DIR": folder, "CHECKSUMS": folder / "CHECKSUMS", "SRC": other, "TGT": "en"}
+    result = recipe(tmp_path / "work", *stages, **settings)
+    assert result.returncode == 0 and "warning" not in result.stdout, result.stdout
+    assert sizes(tmp_path / "work/prep/bpe", "en") == sizes(tmp_path / "work/prep/bpe", other) == made.pairs
+    listed = {line.split()[1] for line in (RECIPES / "multi30k/CHECKSUMS").read_text().splitlines()[1:]}
+    assert listed >= set(made.files)
+
+
+def test_diversified_data(work):
+    """Teachers of both directions, their pairs beside the corpus', a student trained on all, in the recipe's way."""
+    settings = {
+        **TINY,
+        "DIVERSIFY": 1,
+        "MAX_UPDATE": 130,
+        "TEACHER_UPDATE": 100,
+        "AVERAGE": 1,
+        "TEACHER": "rnn_attn_tiny",
+    }
+    settings.update(ARCH="rnn_parallel_attn_tiny", SCHEDULE="fixed")
+    result = recipe(work, **settings)
+    assert result.returncode == 0, result.stdout
+    new = {line.split("/")[-3]: int(line.split()[-3]) for line in re.findall(r"/runs/.* new pairs", result.stdout)}
+    assert sorted(new) == ["de-en.rnn_attn_tiny.seed1", "en-de.rnn_attn_tiny.seed1"] and all(new.values())
+    text = work / "diverse/rnn_attn_tiny.1/text"
+    assert sizes(text, "en")["train"] == sizes(text, "de")["train"] == 500 + sum(new.values())
+    for lang in ("en", "de"):
+        corpus = (work / f"prep/bpe/train.{lang}").read_text()
+        assert (text / f"train.{lang}").read_text().startswith(corpus)
+        dictionaries = [work / f"{data}/dict.{lang}.txt" for data in ("bin", "diverse/rnn_attn_tiny.1/bin")]
+        assert dictionaries[0].read_bytes() == dictionaries[1].read_bytes()
+    student = work / "runs/en-de.rnn_parallel_attn_tiny.diverse1.seed1"
+    assert "diverse/rnn_attn_tiny.1/bin" in (student / "command").read_text()
+    assert "--max-update 130 " in (student / "command").read_text()
+    assert "--max-update 100 " in (work / "runs/de-en.rnn_attn_tiny.seed1/command").read_text()
+    scores = json.loads(next(student.rglob("results.json")).read_text())["tests"]
+    assert scores["test_2016_flickr"]["bleu_tokenized"] > 20
+
+    again = recipe(work, **settings)
+    assert again.returncode == 0 and "translate_training_text" not in again.stdout
+    assert "+ fairseq-train" not in again.stdout
+    other_teachers = recipe(work, "diversify", **{**settings, "TEACHER_UPDATE": 50})
+    assert refused(other_teachers) and "now:  TEACHER_UPDATE=50" in other_teachers.stdout
+    plain = recipe(work, "--dry-run", "diversify", "train", **{**settings, "DIVERSIFY": 0}).stdout
+    assert "nothing to do: DIVERSIFY=0" in plain
+    assert "/runs/en-de.rnn_parallel_attn_tiny.seed1 " in plain and "diverse" not in plain
+
+
 def test_two_processes_train_what_one_trains(work):
     """Two CPU nodes with the gloo backend give the losses of one that accumulates two batches."""
     settings = {**TINY, "MAX_UPDATE": 8, "WARMUP": 2, "GLOBAL_TOKENS": 1200, "MAX_TOKENS": 600}
@@ -263,9 +316,13 @@ def test_full_disk_while_training(work):
     [
         ({}, ["trian"], "unknown stage trian"),
         ({}, ["--foo"], "unknown option --foo"),
-        ({"SRC": "fr"}, [], "SRC=fr, TGT=de: this corpus has the languages en de"),
+        ({"SRC": "fr"}, [], "SRC=fr, TGT=de: this corpus has en-de en-fr en-cs, in both directions"),
         ({"MAX_EPOCH": "ten"}, [], "MAX_EPOCH=ten is not a whole number"),
         ({"PRECISION": "fp8"}, [], "PRECISION=fp8: choose"),
+        ({"DIVERSIFY": "yes"}, [], "DIVERSIFY=yes is not a whole number"),
+        ({"DIVERSIFY": 1, "NODES": 2}, ["diversify"], "NODES=2: run the stage diversify on one machine first"),
+        ({"DIVERSIFY": 1}, ["diversify"], "bin/dict.de.txt is missing: run the stage binarize first"),
+        ({"DIVERSIFY": 1}, ["train"], "bin/dict.de.txt is missing: run the stage diversify first"),
         ({"PYTHON": "/no/python"}, [], "PYTHON=/no/python"),
         ({"RAW_DIR": "/no/such/folder"}, ["download"], "RAW_DIR=/no/such/folder"),
         ({"CHECKSUMS": "/no/sums"}, ["download"], "CHECKSUMS=/no/sums"),

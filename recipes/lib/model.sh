@@ -25,9 +25,9 @@ derive_batch() {
     DEVICE_TOKENS=$(((share + UPDATE_FREQ - 1) / UPDATE_FREQ))
 }
 
-# What every fairseq command is told about the models and the data: the array COMMON.
+# What every fairseq command is told about the models and the data in a folder: the array COMMON.
 common_options() {
-    COMMON=("$BIN" --source-lang "$SRC" --target-lang "$TGT" --seed "$SEED")
+    COMMON=("$1" --source-lang "$SRC" --target-lang "$TGT" --seed "$SEED")
     [[ $USER_DIR == none ]] || COMMON+=(--user-dir "$USER_DIR")
 }
 
@@ -62,8 +62,9 @@ distributed_options() {
 
 stage_train() {
     local goal
-    need "$BIN/dict.$TGT.txt" binarize
+    need "$TRAIN_BIN/dict.$TGT.txt" "$( ((DIVERSIFY)) && echo diversify || echo binarize)"
     settle "$RUN_DIR/settings" "$(settings ARCH SRC TGT SEED GLOBAL_TOKENS CRITERION LR SCHEDULE WARMUP SMOOTHING CLIP &&
+        if ((DIVERSIFY)); then settings DIVERSIFY TEACHER; fi &&
         if [[ $SCHEDULE == polynomial_decay ]]; then settings MAX_UPDATE; fi &&
         printf 'EXTRA=%s\n' "$(quoted "${EXTRA[@]}")")"
     goal=$(settings MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES)
@@ -77,7 +78,7 @@ stage_train() {
     ((DRY_RUN || NODE_RANK)) || run "$PYTHON" "$LIB/mend_checkpoints.py" "$RUN_DIR"
     detect_devices
     derive_batch
-    common_options
+    common_options "$TRAIN_BIN"
     train_options
     ((DRY_RUN || NODE_RANK)) || quoted fairseq-train "${COMMON[@]}" "${OPTIONS[@]}" >"$RUN_DIR/command"
     run fairseq-train "${COMMON[@]}" "${OPTIONS[@]}"
@@ -115,23 +116,33 @@ stage_average() {
 }
 
 stage_generate() {
-    local number=0 name missing=() device=()
+    local number=0 name jobs=()
     choose_model
+    for name in "${TESTS[@]}"; do
+        jobs+=("$name=test${number/#0/}") # as fairseq-preprocess calls them: test, test1, test2, …
+        number=$((number + 1))
+    done
+    translate "${jobs[@]}"
+}
+
+# translate NAME=SUBSET…: RESULTS/NAME.txt with what MODEL makes of a subset of the corpus, unless it is there.
+translate() {
+    local job name missing=() device=()
     need "$MODEL" "$( ((AVERAGE)) && echo average || echo train)"
     make_folder "$RESULTS"
     lock "$RESULTS/.lock"
-    for name in "${TESTS[@]}"; do
+    for job; do
+        name=${job%=*}
         if [[ -e $RESULTS/$name.txt && ! $MODEL -nt $RESULTS/$name.txt ]]; then
             say "already there: $RESULTS/$name.txt"
         else
-            missing+=("$name=test${number/#0/}") # as fairseq-preprocess calls them: test, test1, test2, …
+            missing+=("$job")
         fi
-        number=$((number + 1))
     done
     ((${#missing[@]})) || return 0
     detect_devices
     ((DEVICES)) || device=(--cpu)
-    common_options
+    common_options "$BIN"
     run "$PYTHON" "$LIB/generate.py" --to "$RESULTS" "${missing[@]}" -- "${COMMON[@]}" --path "$MODEL" \
         --beam "$BEAM" --lenpen "$LENPEN" --max-tokens "$GENERATE_TOKENS" "${device[@]}"
 }

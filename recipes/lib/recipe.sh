@@ -10,10 +10,10 @@
 LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd "$LIB/../.." && pwd)
 RECIPE_SCRIPT=$RECIPE_DIR/run.sh
-STAGES=(download prepare binarize train average generate score)
+STAGES=(download prepare binarize diversify train average generate score)
 # Variables that change what a run does; those set in the environment are part of the command a result is filed under.
 VARIABLES=(SRC TGT ARCH SEED WORK RUN RAW_DIR MIRROR CHECKSUMS PYTHON USER_DIR WORKERS MERGES JOINED GPUS PRECISION NODES
-    GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES CRITERION LR SCHEDULE WARMUP SMOOTHING CLIP
+    DIVERSIFY TEACHER TEACHER_UPDATE GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES CRITERION LR SCHEDULE WARMUP SMOOTHING CLIP
     SAVE_UPDATES KEEP AVERAGE AVERAGE_BY CHECKPOINT BEAM LENPEN GENERATE_TOKENS FREE_MB)
 DRY_RUN=0
 LOG=
@@ -23,6 +23,8 @@ EXTRA=()
 source "$LIB/common.sh"
 # shellcheck source=data.sh
 source "$LIB/data.sh"
+# shellcheck source=diversify.sh
+source "$LIB/diversify.sh"
 # shellcheck source=model.sh
 source "$LIB/model.sh"
 
@@ -55,6 +57,7 @@ parse_arguments() {
 }
 
 # Facts that a recipe need not state.
+declare -p PAIRS >/dev/null 2>&1 || PAIRS=("${LANGS[0]}-${LANGS[1]}")
 declare -p FILTER >/dev/null 2>&1 || FILTER=()
 declare -p FILTER_BPE >/dev/null 2>&1 || FILTER_BPE=()
 declare -p UNPACK >/dev/null 2>&1 || UNPACK=()
@@ -66,9 +69,9 @@ set_defaults() {
     [[ -n ${PYTHON:-}${VIRTUAL_ENV:-} || ! -x $REPO/.venv/bin/python ]] || PYTHON=$REPO/.venv/bin/python
     : "${SEED:=1}" "${ARCH:=rnn_attn}" "${WORK:=$RECIPE_DIR/work}" "${PYTHON:=python3}" "${WORKERS:=$(cpu_count)}"
     : "${USER_DIR:=$REPO/rnn_s2s_plugin}" "${JOINED:=1}" "${FREE_MB:=}"
-    : "${CHECKSUMS:=$RECIPE_DIR/CHECKSUMS}" "${CHECKPOINT:=}" "${RUN:=$SRC-$TGT.$ARCH.seed$SEED}"
+    : "${CHECKSUMS:=$RECIPE_DIR/CHECKSUMS}" "${CHECKPOINT:=}" "${RUN:=}" "${DIVERSIFY:=0}" "${TEACHER:=$ARCH}"
     : "${GLOBAL_TOKENS:=4096}" "${MAX_TOKENS:=4096}" "${MAX_EPOCH:=0}" "${MAX_UPDATE:=0}" "${PATIENCE:=-1}"
-    : "${TRAIN_MINUTES:=0}" "${LR:=0.001}" "${SCHEDULE:=inverse_sqrt}" "${WARMUP:=400}" "${SMOOTHING:=0.1}" "${CLIP:=5}"
+    : "${TEACHER_UPDATE:=$MAX_UPDATE}" "${TRAIN_MINUTES:=0}" "${LR:=0.001}" "${SCHEDULE:=inverse_sqrt}" "${WARMUP:=400}" "${SMOOTHING:=0.1}" "${CLIP:=5}"
     : "${CRITERION:=fused_label_smoothed_cross_entropy}"
     : "${SAVE_UPDATES:=0}" "${KEEP:=10}" "${AVERAGE:=5}" "${AVERAGE_BY:=last}" "${BEAM:=5}" "${LENPEN:=1}" "${GENERATE_TOKENS:=8000}"
     : "${NODES:=1}" "${NODE_RANK:=0}" "${MASTER_ADDR:=localhost}" "${MASTER_PORT:=29500}"
@@ -80,13 +83,23 @@ set_defaults() {
     [[ $PYTHON != */* ]] || PATH=$(cd "$(dirname "$PYTHON")" && pwd):$PATH # fairseq's commands lie beside it
     [[ $WORK == /* ]] || WORK=$PWD/$WORK
     [[ -z $RAW_DIR || $RAW_DIR == /* ]] || RAW_DIR=$PWD/$RAW_DIR
-    RAW=$WORK/raw PREP=$WORK/prep BIN=$WORK/bin LOGS=$WORK/logs RUN_DIR=$WORK/runs/$RUN
+    RAW=$WORK/raw PREP=$WORK/prep BIN=$WORK/bin LOGS=$WORK/logs
+    set_paths
+}
+
+# Folders that depend on the model: its run, and the data that it is trained on.
+set_paths() {
+    local data=
+    DIVERSE=$WORK/diverse/$TEACHER.$DIVERSIFY TRAIN_BIN=$BIN
+    ((!DIVERSIFY)) || data=.diverse$DIVERSIFY TRAIN_BIN=$DIVERSE/bin
+    : "${RUN:=$SRC-$TGT.$ARCH$data.seed$SEED}"
+    RUN_DIR=$WORK/runs/$RUN
 }
 
 check_values() {
     local name
     for name in SEED WORKERS MERGES GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE WARMUP SAVE_UPDATES NODES NODE_RANK KEEP AVERAGE BEAM \
-        GENERATE_TOKENS; do
+        GENERATE_TOKENS DIVERSIFY TEACHER_UPDATE; do
         [[ ${!name} =~ ^[0-9]+$ ]] || die "$name=${!name} is not a whole number"
     done
     [[ $JOINED == [01] ]] || die "JOINED=$JOINED: 1 for one vocabulary of both languages, 0 for two"
@@ -99,8 +112,8 @@ check_values() {
         die "SCHEDULE=polynomial_decay ends at MAX_UPDATE=$MAX_UPDATE, which must be more than WARMUP=$WARMUP"
     ((NODE_RANK < NODES)) || die "NODE_RANK=$NODE_RANK: the NODES=$NODES nodes are numbered from 0"
     [[ $WORKERS -ge 1 ]] || die "WORKERS=$WORKERS: at least one process is needed"
-    [[ "$SRC $TGT" == "${LANGS[0]} ${LANGS[1]}" || "$SRC $TGT" == "${LANGS[1]} ${LANGS[0]}" ]] ||
-        die "SRC=$SRC, TGT=$TGT: this corpus has the languages ${LANGS[*]}"
+    contains "$SRC-$TGT" "${PAIRS[@]}" || contains "$TGT-$SRC" "${PAIRS[@]}" ||
+        die "SRC=$SRC, TGT=$TGT: this corpus has ${PAIRS[*]}, in both directions"
     [[ $FREE_MB =~ ^[0-9]*$ ]] || die "FREE_MB=$FREE_MB is not a number of megabytes"
     [[ $TRAIN_MINUTES =~ ^[0-9]+(\.[0-9]+)?$ ]] || die "TRAIN_MINUTES=$TRAIN_MINUTES is not a number of minutes"
     ((KEEP >= AVERAGE)) || die "KEEP=$KEEP: at least AVERAGE=$AVERAGE checkpoints must be kept to be averaged"
@@ -109,18 +122,23 @@ check_values() {
 
 # Run the wanted stages in their order.
 recipe_main() {
-    local stage folder
+    local stage
     remember_command "$@"
     parse_arguments "$@"
     set_defaults
     for stage in "${STAGES[@]}"; do
         if contains "$stage" "${WANTED[@]}"; then
             [[ $NODE_RANK == 0 || $stage == train ]] || continue # the other nodes share WORK with node 0
-            contains "$stage" "${STAGES[@]:0:3}" && folder=$LOGS || folder=$RUN_DIR
-            open_log "$folder" "$stage"
-            "stage_$stage"
-            unlock
-            close_log
+            run_stage "$stage"
         fi
     done
+}
+
+run_stage() {
+    local folder=$RUN_DIR
+    ! contains "$1" "${STAGES[@]:0:4}" || folder=$LOGS # of the data
+    open_log "$folder" "$1"
+    "stage_$1"
+    unlock
+    close_log
 }

@@ -13,29 +13,17 @@ Usage:
 import argparse
 import json
 import os
-import re
 from pathlib import Path
 
 from files import RecipeError, read_lines, run_tool
+from hypotheses import best_hypotheses
 from sacrebleu.metrics import BLEU, CHRF
 from text import detokenize
 
 
 def hypotheses(path: str) -> list[str]:
-    """The best hypothesis of each sentence, by sentence number, BPE undone."""
-    best: dict[int, tuple[float, str]] = {}
-    for line in read_lines(path):
-        if match := re.match(r"H-(\d+)\t(\S+)\t(.*)", line):
-            number, score, words = int(match[1]), float(match[2]), match[3]
-            if number not in best or score > best[number][0]:
-                best[number] = score, words
-    if not best:
-        raise RecipeError(f"{path} holds no hypotheses: fairseq-generate did not finish; remove it and generate again")
-    if sorted(best) != list(range(len(best))):
-        raise RecipeError(
-            f"{path} has hypotheses for {len(best)} sentences numbered up to {max(best)}: some are missing"
-        )
-    return [f"{best[number][1]} ".replace("@@ ", "").strip() for number in range(len(best))]
+    """The best hypothesis of each sentence, BPE undone."""
+    return [f"{line} ".replace("@@ ", "").strip() for line in best_hypotheses(path)]
 
 
 def score(generated: str, tokenized: str, raw: str, lang: str, lowercase: bool, raw_tokenized: bool) -> dict:
