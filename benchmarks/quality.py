@@ -5,7 +5,8 @@
 
 Every run is a call of recipes/multi30k/run.sh, which resumes where it was stopped. Its scores are filed in
 docs/multi30k.json; the tables in docs/results.md and README.md are made from that file alone. fairseq's models get
-the data, updates and schedule of ours, with a learning rate of their own.
+the data, updates and schedule of ours, with a learning rate of their own. Rows on diversified data share the pairs that
+models of the row rnn_attn and of the other direction made.
 """
 
 import argparse
@@ -36,11 +37,12 @@ class Row:
     options: str = ""
 
 
-def preset(name: str) -> Row:
+def preset(name: str, **variables: str) -> Row:
     """A preset with all that the recipe gives it."""
-    return Row({"ARCH": f"{name}_multi30k"})
+    return Row({"ARCH": f"{name}_multi30k", **variables})
 
 
+DIVERSE = {"DIVERSIFY": "2", "TEACHER": "rnn_attn_multi30k"}
 PLAIN = {"CRITERION": "label_smoothed_cross_entropy"}  # of fairseq's own models
 ROWS = {
     "rnn_basic": preset("rnn_basic"),
@@ -49,6 +51,9 @@ ROWS = {
     "rnn_parallel": preset("rnn_parallel"),
     "rnn_parallel + attention": preset("rnn_parallel_attn"),
     "rnn_parallel + conv attention": preset("rnn_parallel_conv_attn"),
+    "rnn_attn, diversified data": preset("rnn_attn", **DIVERSE),
+    "rnn_conv_attn, diversified data": preset("rnn_conv_attn", **DIVERSE),
+    "rnn_parallel + attention, diversified data": preset("rnn_parallel_attn", **DIVERSE),
     "fairseq lstm": Row(
         {"ARCH": "lstm", "LR": "0.002", **PLAIN},
         "--share-all-embeddings --encoder-embed-dim 128 --encoder-hidden-size 256 --encoder-bidirectional "
@@ -67,7 +72,8 @@ ROWS = {
 def recipe(args: argparse.Namespace, name: str, seed: int, *stages: str) -> Path:
     """Runs stages of the recipe for a row (default: all) and returns the folder of the run."""
     row = ROWS[name]
-    run = f"{row.variables['ARCH']}.seed{seed}"
+    diversified = f".diverse{row.variables['DIVERSIFY']}" if "DIVERSIFY" in row.variables else ""
+    run = f"en-de.{row.variables['ARCH']}{diversified}.seed{seed}"
     variables = {"WORK": str(args.work), "SEED": str(seed), "RUN": run, "PYTHON": sys.executable, **row.variables}
     if args.raw_dir:
         variables["RAW_DIR"] = str(args.raw_dir)
@@ -174,7 +180,8 @@ def main() -> None:
             parser.error(f"--rows {args.rows}: no row begins like that; there are {'; '.join(ROWS)}")
         args.work = args.work.resolve()
         args.work.mkdir(parents=True, exist_ok=True)
-        recipe(args, names[0], 0, "download", "prepare", "binarize")
+        for name in names:
+            recipe(args, name, 0, "download", "prepare", "binarize", "diversify")
         with ThreadPoolExecutor(args.jobs) as pool:
             runs = {
                 pool.submit(recipe, args, name, int(seed), "train", "average", "generate", "score"): (name, int(seed))
