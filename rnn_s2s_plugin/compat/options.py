@@ -15,7 +15,7 @@ from omegaconf import open_dict
 from ..errors import UsageError
 from .interactive import mend_interactive
 from .mending import mend
-from .precision import bf16_without_tpu
+from .precision import bf16_without_tpu, refuse_amp_without_training
 from .values import refuse_bad_values
 
 
@@ -53,6 +53,7 @@ def correct_options(original, parser, *args, **kwargs):
     parsed = original(parser, *args, **kwargs)
     namespace = parsed[0] if isinstance(parsed, tuple) else parsed
     bf16_without_tpu(namespace)
+    refuse_amp_without_training(namespace)
     _replace_unk_with_alignment(namespace)
     refuse_bad_values(namespace)
     _refuse_processes_without_devices(namespace)

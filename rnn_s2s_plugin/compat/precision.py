@@ -9,6 +9,7 @@ from fairseq.models import BaseFairseqModel
 from fairseq.optim import AMPOptimizer
 from fairseq.tasks import FairseqTask
 from fairseq.trainer import Trainer
+from fairseq_cli import validate
 
 from ..errors import UsageError
 from .mending import mend
@@ -18,6 +19,21 @@ def bf16_without_tpu(namespace: argparse.Namespace) -> None:
     """fairseq takes --bf16 for a TPU's; without torch_xla that fails, although CPU and CUDA have bfloat16."""
     if getattr(namespace, "bf16", False) and utils.xm is None:
         namespace.tpu = False
+
+
+def refuse_amp_without_training(namespace: argparse.Namespace) -> None:
+    """The commands that do not train accept --amp, and nothing comes of it."""
+    trains = hasattr(namespace, "max_update")
+    if getattr(namespace, "amp", False) and not trains:
+        raise UsageError("--amp is for training; other commands have --bf16, or --fp16 on a GPU")
+
+
+@mend(validate, "main")
+def refuse_bf16_in_validation(original, cfg, override_args=None):
+    """fairseq-validate knows --fp16 alone: with --bf16 the losses would be float32's."""
+    if cfg.common.bf16:
+        raise UsageError("fairseq-validate does not compute in bfloat16: leave --bf16 out")
+    return original(cfg, override_args)
 
 
 @mend(Trainer, "__init__")

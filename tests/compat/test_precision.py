@@ -33,6 +33,15 @@ def test_bf16_generates(architecture, command, train, fairseq, corpus, tmp_path,
     assert max(abs(a - b) for a, b in zip(*first)) < 0.05
 
 
+@pytest.mark.parametrize("command", ("generate", "validate"))
+def test_half_precision_that_would_be_ignored_is_refused(command, checkpoint, fairseq, corpus):
+    with pytest.raises(UsageError, match="--amp is for training"):
+        fairseq(command, corpus.data, "--path", checkpoint, "--amp")
+    if command == "validate":
+        with pytest.raises(UsageError, match="leave --bf16 out"):
+            fairseq(command, corpus.data, "--path", checkpoint, "--bf16")
+
+
 @pytest.mark.parametrize("architecture", ("rnn_attn_tiny", "lstm"))
 def test_amp_on_a_cpu_computes_in_bfloat16(architecture, train, tmp_path, monkeypatch):
     """Parameters and what is saved stay float32. fairseq's own models too."""
