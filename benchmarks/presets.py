@@ -26,7 +26,7 @@ sys.path.append(str(ROOT))
 from rnn_s2s_plugin.models.presets import PRESETS  # noqa: E402
 
 # Types of the joined vocabulary, by the corpus in the preset's name: merges and characters, about.
-VOCABULARY = {"tiny": 1000, "multi30k": 9712, "iwslt_de_en": 10150, "iwslt_en_vi": 10150, "wmt_en_de": 42000}
+VOCABULARY = {"tiny": 1000, "multi30k": 4056, "iwslt_de_en": 10150, "iwslt_en_vi": 10150, "wmt_en_de": 42000}
 VOCABULARY["wmt_en_fr"] = 44000
 LENGTH = 25
 

@@ -42,7 +42,7 @@ def preset(name: str, **variables: str) -> Row:
     return Row({"ARCH": f"{name}_multi30k", **variables})
 
 
-DIVERSE = {"DIVERSIFY": "2", "TEACHER": "rnn_attn_multi30k"}
+DIVERSE = {"DIVERSIFY": "1", "TEACHER": "rnn_attn_multi30k"}
 PLAIN = {"CRITERION": "label_smoothed_cross_entropy"}  # of fairseq's own models
 ROWS = {
     "rnn_basic": preset("rnn_basic"),
@@ -51,9 +51,9 @@ ROWS = {
     "rnn_parallel": preset("rnn_parallel"),
     "rnn_parallel + attention": preset("rnn_parallel_attn"),
     "rnn_parallel + conv attention": preset("rnn_parallel_conv_attn"),
-    "rnn_attn, diversified data": preset("rnn_attn", **DIVERSE),
-    "rnn_conv_attn, diversified data": preset("rnn_conv_attn", **DIVERSE),
-    "rnn_parallel + attention, diversified data": preset("rnn_parallel_attn", **DIVERSE),
+    "rnn_attn on diversified data": preset("rnn_attn", **DIVERSE),
+    "rnn_conv_attn on diversified data": preset("rnn_conv_attn", **DIVERSE),
+    "rnn_parallel + attention on diversified data": preset("rnn_parallel_attn", **DIVERSE),
     "fairseq lstm": Row(
         {"ARCH": "lstm", "LR": "0.002", **PLAIN},
         "--share-all-embeddings --encoder-embed-dim 128 --encoder-hidden-size 256 --encoder-bidirectional "

@@ -56,6 +56,13 @@ CASES = [
         ATTN + "--criterion adaptive_loss --adaptive-softmax-cutoff 99",
         "--adaptive-softmax-cutoff 99",
     ),
+    Bad(
+        "more cutoffs than dims",
+        "train",
+        ADAPTIVE + " --adaptive-softmax-cutoff 4,5,6,7,8,9",
+        "has 6 cutoffs.*use fewer",
+    ),
+    Bad("targets padded on the left", "train", ATTN + "--left-pad-target", "--left-pad-target"),
     Bad("adaptive softmax, other loss", "train", ATTN + "--adaptive-softmax-cutoff 6", "--criterion adaptive_loss"),
     Bad(
         "adaptive loss alone",

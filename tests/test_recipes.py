@@ -223,6 +223,8 @@ def test_diversified_data(work):
     again = recipe(work, **settings)
     assert again.returncode == 0 and "translate_training_text" not in again.stdout
     assert "+ fairseq-train" not in again.stdout
+    teachers = recipe(work / "new", "--dry-run", "diversify", "--", "--clip-norm", "7", **settings).stdout
+    assert teachers.count("+ fairseq-train") == 2 and "--clip-norm 7" not in teachers
     other_teachers = recipe(work, "diversify", **{**settings, "TEACHER_UPDATE": 50})
     assert refused(other_teachers) and "now:  TEACHER_UPDATE=50" in other_teachers.stdout
     plain = recipe(work, "--dry-run", "diversify", "train", **{**settings, "DIVERSIFY": 0}).stdout
@@ -319,6 +321,7 @@ def test_full_disk_while_training(work):
         ({"SRC": "fr"}, [], "SRC=fr, TGT=de: this corpus has en-de en-fr en-cs, in both directions"),
         ({"MAX_EPOCH": "ten"}, [], "MAX_EPOCH=ten is not a whole number"),
         ({"PRECISION": "fp8"}, [], "PRECISION=fp8: choose"),
+        ({"MAX_TOKENS": 0}, [], "MAX_TOKENS=0 must be at least 1"),
         ({"DIVERSIFY": "yes"}, [], "DIVERSIFY=yes is not a whole number"),
         ({"DIVERSIFY": 1, "NODES": 2}, ["diversify"], "NODES=2: run the stage diversify on one machine first"),
         ({"DIVERSIFY": 1}, ["diversify"], "bin/dict.de.txt is missing: run the stage binarize first"),

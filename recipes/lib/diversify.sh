@@ -11,10 +11,7 @@ stage_diversify() {
     ((NODES == 1)) || die "NODES=$NODES: run the stage diversify on one machine first, without NODES"
     need "$BIN/dict.$TGT.txt" binarize
     settle "$DIVERSE/settings" "$(prepare_settings && settings JOINED TEACHER TEACHER_UPDATE DIVERSIFY)"
-    if [[ -e $DIVERSE/bin ]]; then
-        say "already there: $DIVERSE/bin"
-        return 0
-    fi
+    ! diverse_data_is_there || return 0
     TRANSLATED=()
     for ((seed = 1; seed <= DIVERSIFY; seed++)); do
         teach "${LANGS[0]}" "${LANGS[1]}" "$seed"
@@ -22,9 +19,14 @@ stage_diversify() {
     done
     need_space "$PREPARE_MB"
     lock "$DIVERSE/.lock"
+    ! diverse_data_is_there || return 0 # made by the run that held the lock
     step "$text/train.$SRC" "$text/train.$TGT" -- "$PYTHON" "$LIB/diversify.py" --langs "${LANGS[@]}" \
         --from "$PREP/bpe/train" --to "$text/train" "${TRANSLATED[@]}"
     binarize_diverse "$text"
+}
+
+diverse_data_is_there() {
+    [[ -e $DIVERSE/bin ]] && say "already there: $DIVERSE/bin"
 }
 
 # teach SOURCE TARGET SEED: a model of that direction, and its translation of the training text, for TRANSLATED.
@@ -32,7 +34,7 @@ stage_diversify() {
 # shellcheck disable=SC2034
 teach() {
     local SRC=$1 TGT=$2 SEED=$3 ARCH=$TEACHER MAX_UPDATE=$TEACHER_UPDATE DIVERSIFY=0 CHECKPOINT="" BEAM=5 LENPEN=1
-    local RUN="" RUN_DIR TRAIN_BIN DIVERSE
+    local RUN="" RUN_DIR TRAIN_BIN DIVERSE EXTRA=()
     set_paths
     run_stage train
     run_stage average

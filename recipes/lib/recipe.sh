@@ -111,7 +111,9 @@ check_values() {
     [[ $SCHEDULE != polynomial_decay || $MAX_UPDATE -gt $WARMUP ]] ||
         die "SCHEDULE=polynomial_decay ends at MAX_UPDATE=$MAX_UPDATE, which must be more than WARMUP=$WARMUP"
     ((NODE_RANK < NODES)) || die "NODE_RANK=$NODE_RANK: the NODES=$NODES nodes are numbered from 0"
-    [[ $WORKERS -ge 1 ]] || die "WORKERS=$WORKERS: at least one process is needed"
+    for name in WORKERS GLOBAL_TOKENS MAX_TOKENS BEAM GENERATE_TOKENS; do
+        [[ ${!name} -ge 1 ]] || die "$name=${!name} must be at least 1"
+    done
     contains "$SRC-$TGT" "${PAIRS[@]}" || contains "$TGT-$SRC" "${PAIRS[@]}" ||
         die "SRC=$SRC, TGT=$TGT: this corpus has ${PAIRS[*]}, in both directions"
     [[ $FREE_MB =~ ^[0-9]*$ ]] || die "FREE_MB=$FREE_MB is not a number of megabytes"

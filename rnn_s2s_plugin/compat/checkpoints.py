@@ -128,10 +128,11 @@ def _why_it_does_not_fit(error: Exception) -> str:
 @mend(checkpoint_utils, "load_checkpoint")
 def refuse_missing_start(original, cfg, trainer, **kwargs):
     """Training silently starts from scratch if the checkpoint that it was told to start from is not there."""
+    resumes = PathManager.exists(os.path.join(cfg.save_dir, "checkpoint_last.pt"))
     for name, path in (
         ("--restore-file", cfg.restore_file if cfg.restore_file != "checkpoint_last.pt" else None),
-        ("--finetune-from-model", cfg.finetune_from_model),
-        ("--continue-once", cfg.continue_once),
+        ("--finetune-from-model", None if resumes else cfg.finetune_from_model),
+        ("--continue-once", None if resumes else cfg.continue_once),
     ):
         if path is not None and not PathManager.exists(path):
             raise UsageError(

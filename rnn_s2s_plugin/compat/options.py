@@ -1,6 +1,7 @@
 """Options that fairseq accepts and cannot carry out."""
 
 import argparse
+import copy
 import os
 from importlib.util import find_spec
 
@@ -36,20 +37,27 @@ def tell_models_that_they_are_new(original, cfg, task, from_checkpoint=False):
     if name and name not in ARCH_MODEL_REGISTRY and name not in MODEL_REGISTRY:
         raise UsageError(f"architecture {name} is not known here: give the --user-dir that has it")
     model = ARCH_MODEL_REGISTRY.get(name)
-    if not from_checkpoint and hasattr(model, "check_new_options"):
+    if from_checkpoint:
+        cfg = _without_files_of_vectors(cfg)
+    elif hasattr(model, "check_new_options"):
         model.check_new_options(cfg)
     return original(cfg, task, from_checkpoint)
 
 
-@mend(options, "get_validation_parser")
-def give_validation_a_task(original, default_task="translation"):
-    """fairseq-validate alone has no default task, and without --task it ends in ``KeyError: None``."""
-    return original(default_task)
+def _without_files_of_vectors(cfg):
+    """--encoder-embed-path and its like say how a new model begins; a checkpoint has its own embeddings."""
+    cfg = copy.copy(cfg)
+    for name in ("encoder_embed_path", "decoder_embed_path"):
+        if getattr(cfg, name, None) is not None:
+            setattr(cfg, name, None)
+    return cfg
 
 
 @mend(options, "parse_args_and_arch")
 def correct_options(original, parser, *args, **kwargs):
     """Corrects or refuses what the functions below name, before a command starts on it."""
+    if parser.get_default("task") is None:  # fairseq-validate's alone; it ends in ``KeyError: None``
+        parser.set_defaults(task="translation")
     parsed = original(parser, *args, **kwargs)
     namespace = parsed[0] if isinstance(parsed, tuple) else parsed
     bf16_without_tpu(namespace)

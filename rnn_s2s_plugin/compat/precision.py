@@ -4,7 +4,7 @@ import argparse
 import functools
 
 import torch
-from fairseq import utils
+from fairseq import hub_utils, utils
 from fairseq.models import BaseFairseqModel
 from fairseq.optim import AMPOptimizer
 from fairseq.tasks import FairseqTask
@@ -51,6 +51,14 @@ def bf16_in_generation(original, model, cfg):
     if cfg.common.bf16:
         model.bfloat16()
     return original(model, cfg)
+
+
+@mend(hub_utils, "from_pretrained")
+def bf16_where_asked_for(original, *args, **kwargs):
+    """The precision of training comes with the checkpoint's options; from Python, too, generation has its own."""
+    loaded = original(*args, **kwargs)
+    loaded["args"].common.bf16 = kwargs.get("bf16", False)
+    return loaded
 
 
 @mend(FairseqTask, "train_step")

@@ -23,7 +23,7 @@ def refuse_bad_values(namespace: argparse.Namespace) -> None:
     if groups > 0 and namespace.beam % groups:
         raise UsageError(f"--diverse-beam-groups {groups} must divide --beam {namespace.beam}")
     codes = getattr(namespace, "bpe_codes", None)
-    if getattr(namespace, "bpe", None) == "subword_nmt" and not (codes and os.path.isfile(codes)):
+    if getattr(namespace, "bpe", None) == "subword_nmt" and not (codes and _can_be_read(codes)):
         raise UsageError(f"--bpe subword_nmt needs --bpe-codes, a file of merges; there is none at {codes}")
 
 
@@ -35,6 +35,10 @@ def _is_dictionary_by(parse: Callable[[str], Any]) -> Callable[[Any], bool]:
             return False
 
     return is_dictionary
+
+
+def _can_be_read(path: str) -> bool:
+    return os.path.exists(path) and not os.path.isdir(path)  # a pipe, too
 
 
 def _is_positive(value: Any) -> bool:
@@ -55,6 +59,6 @@ VALUES: Tuple[Tuple[str, Callable[[Any], bool], str], ...] = (
     ("update_freq", lambda value: all(number >= 1 for number in value), "must be at least 1 everywhere"),
     ("temperature", lambda value: value > 0, "must be above 0"),
     ("post_process", lambda value: value.strip() in POST_PROCESSES, f"must be one of {', '.join(POST_PROCESSES)}"),
-    ("input", lambda value: value == "-" or os.path.isfile(value), "there is no such file"),
-    ("replace_unk", lambda value: value == "" or os.path.isfile(value), "there is no such file"),
+    ("input", lambda value: value == "-" or _can_be_read(value), "there is no such file"),
+    ("replace_unk", lambda value: value == "" or _can_be_read(value), "there is no such file"),
 )

@@ -93,5 +93,6 @@ def compare_with(
     if max(inspection.number for inspection in inspections) >= len(gold):
         raise UsageError(f"{path} has {len(gold)} lines, fewer than there are sentences")
     chosen = [gold[inspection.number] for inspection in inspections]
-    check_positions(chosen, [matrix.shape[::-1] for matrix in weights], path)
+    lines = [inspection.number + 1 for inspection in inspections]
+    check_positions(chosen, [matrix.shape[::-1] for matrix in weights], path, lines)
     print(report(title, alignments, chosen))

@@ -113,9 +113,13 @@ def agreement(alignments: Sequence[Links], gold: Sequence[Gold]) -> Agreement:
     return Agreement(1 - (right + found) / (made + sure), right / made if made else 1.0, found / sure if sure else 1.0)
 
 
-def check_positions(gold: Sequence[Gold], lengths: Sequence[Tuple[int, int]], path: str) -> None:
-    """Raises :class:`UsageError` where a link points beyond the words (source, target) of its sentence pair."""
-    for number, (truth, (source, target)) in enumerate(zip(gold, lengths), start=1):
+def check_positions(gold: Sequence[Gold], lengths: Sequence[Tuple[int, int]], path: str, lines: Sequence[int]) -> None:
+    """Raises :class:`UsageError` where a link points beyond the words (source, target) of its sentence pair.
+
+    Args:
+        lines: where the pairs stand in the file at ``path``, from 1.
+    """
+    for number, truth, (source, target) in zip(lines, gold, lengths):
         for i, j in truth.possible:
             if i >= source or j >= target:
                 raise UsageError(

@@ -10,7 +10,16 @@ from ..errors import UsageError
 from .sentences import Inspection, LoadedModel, Sentence, inspect_sentences, load, read_file, read_split
 
 # Options of fairseq-interactive that ask for other output than its best translation.
-WITHOUT_EFFECT = ("constraints", "print_alignment", "score_reference", "replace_unk", "prefix_size")
+WITHOUT_EFFECT = (
+    "constraints",
+    "replace_unk",  # which also sets the next
+    "print_alignment",
+    "score_reference",
+    "prefix_size",
+    "print_step",
+    "retain_dropout",
+    "lm_path",
+)
 
 
 def model_parser(command: str, description: str) -> argparse.ArgumentParser:
@@ -50,8 +59,10 @@ def inspect_from(args: argparse.Namespace, gates: bool = True) -> Tuple[LoadedMo
     split = args.gen_subset
     args.input, args.gen_subset = args.input or "-", args.gen_subset or "test"
     cfg = convert_namespace_to_omegaconf(args)
-    for name in WITHOUT_EFFECT:
-        if getattr(cfg.generation, name):
+    given = {name: getattr(cfg.generation, name) for name in WITHOUT_EFFECT}
+    given.update(nbest=cfg.generation.nbest > 1, fp16=cfg.common.fp16, bf16=cfg.common.bf16)
+    for name, value in given.items():
+        if value or value == "":  # --replace-unk without a file
             raise UsageError(f"--{name.replace('_', '-')} has no effect here: leave it out")
     loaded = load(cfg)
     sentences = read_split(loaded, split) if split else read_file(loaded, args.input, args.reference)

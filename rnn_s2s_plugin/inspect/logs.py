@@ -16,7 +16,10 @@ class Point(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """What a log says of a run: during the epochs, at their ends, and on the validation sets."""
+    """What a log says of a run: during the epochs, at their ends, and on the validation set.
+
+    Of several sets (``--valid-subset valid,valid1``) that is the first, by which fairseq chooses the best checkpoint.
+    """
 
     inner: List[Point]
     train: List[Point]
@@ -29,9 +32,11 @@ def read_log(path: str) -> Curves:
         UsageError: if the file holds no figures of a training run.
     """
     curves = Curves([], [], [])
+    first_split = None
     for line in read_lines(path):
-        for name, figures in _figures(line):
-            if "num_updates" in figures:
+        for name, split, figures in _figures(line):
+            first_split = first_split or split
+            if "num_updates" in figures and split in (None, first_split):
                 getattr(curves, name).append(Point(int(figures.pop("num_updates")), figures))
     if not any(curves):
         raise UsageError(
@@ -45,14 +50,15 @@ def read_log(path: str) -> Curves:
 
 
 def _figures(line: str):
+    """(part of :class:`Curves`, validation set or None, figures) of a line that has some."""
     if match := re.search(r"(\{.*\})\s*$", line):
         yield from _from_json(match[1])
     elif match := re.search(r"epoch \d+:\s+\d+ / \d+ (\S+=.*)$", line):
-        yield "inner", _numbers(pair.split("=", 1) for pair in match[1].split(", "))
-    elif match := re.search(r"epoch \d+ \| valid on '[^']*' subset \| (.*)$", line):
-        yield "valid", _numbers(pair.split(" ", 1) for pair in match[1].split(" | "))
+        yield "inner", None, _numbers(pair.split("=", 1) for pair in match[1].split(", "))
+    elif match := re.search(r"epoch \d+ \| valid on '([^']*)' subset \| (.*)$", line):
+        yield "valid", match[1], _numbers(pair.split(" ", 1) for pair in match[2].split(" | "))
     elif match := re.search(r"epoch \d+ \| (loss .*)$", line):
-        yield "train", _numbers(pair.split(" ", 1) for pair in match[1].split(" | "))
+        yield "train", None, _numbers(pair.split(" ", 1) for pair in match[1].split(" | "))
 
 
 def _from_json(text: str):
@@ -61,13 +67,13 @@ def _from_json(text: str):
     except ValueError:
         return  # the configuration is printed in braces too
     if "train_loss" in entry:
-        yield "train", _numbers((name.removeprefix("train_"), value) for name, value in entry.items())
+        yield "train", None, _numbers((name.removeprefix("train_"), value) for name, value in entry.items())
     elif "update" in entry:
-        yield "inner", _numbers(entry.items())
+        yield "inner", None, _numbers(entry.items())
     else:
         split = next((name.removesuffix("_loss") for name in entry if name.endswith("_loss")), None)
         if split:
-            yield "valid", _numbers((name.removeprefix(f"{split}_"), value) for name, value in entry.items())
+            yield "valid", split, _numbers((name.removeprefix(f"{split}_"), value) for name, value in entry.items())
 
 
 def _numbers(pairs) -> Dict[str, float]:

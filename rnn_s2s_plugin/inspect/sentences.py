@@ -67,6 +67,8 @@ def load(cfg: Any) -> LoadedModel:
     models, _ = checkpoint_utils.load_model_ensemble(paths, arg_overrides=overrides, task=task)
     if not isinstance(models[0], RNNSeq2SeqModel):
         raise UsageError(f"--path {paths[0]} is a {type(models[0]).__name__}; only this plugin's translation models")
+    if models[0].int8:
+        raise UsageError("int8 has no effect here, where matrices stay as they were trained: leave it out")
     model = models[0].eval()
     return LoadedModel(model.cuda() if torch.cuda.is_available() and not cfg.common.cpu else model, task, cfg, paths[0])
 

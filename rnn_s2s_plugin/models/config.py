@@ -104,11 +104,15 @@ class Seq2SeqConfig(FairseqDataclass):
 
     # Stacks and regularisation
     residual_from: int = option(0, "first layer (from 1) with a residual connection, both sides; 0 for none")
-    layer_norm: bool = option(False, "normalise the input of every recurrent layer and the output of the last")
+    layer_norm: bool = option(
+        False, "normalise the input of every recurrent layer and the output of the last, and of the one that queries"
+    )
     dropout: float = option(0.1, "dropout on embeddings, between layers and on features")
     embed_dropout: Optional[float] = option(None, "dropout on embeddings (default: --dropout)")
     output_dropout: Optional[float] = option(None, "dropout on the features before the output (default: --dropout)")
-    variational_dropout: bool = option(False, "the same dropout mask at all positions of a sentence (Gal 2016)")
+    variational_dropout: bool = option(
+        False, "in training the same dropout mask at all positions of a sentence (Gal 2016)"
+    )
     word_dropout: float = option(0.0, "rate at which the whole embedding of a position is dropped")
 
     # Inference

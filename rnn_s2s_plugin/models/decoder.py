@@ -96,7 +96,7 @@ class RNNDecoder(FairseqIncrementalDecoder):
         vocabulary = len(self.dictionary)
         self.output = None
         if cfg.adaptive_softmax_cutoff is not None:
-            cutoffs = parse_cutoffs(cfg.adaptive_softmax_cutoff, vocabulary)
+            cutoffs = parse_cutoffs(cfg.adaptive_softmax_cutoff, vocabulary, self.features_dim)
             self.adaptive_softmax = ClusteredSoftmax(
                 vocabulary, self.features_dim, cutoffs, cfg.output_dropout, padding=self.dictionary.pad()
             )
@@ -231,8 +231,8 @@ class RNNDecoder(FairseqIncrementalDecoder):
         return UNLIMITED
 
 
-def parse_cutoffs(text: str, vocabulary: int) -> List[int]:
-    """``"1000,5000"`` -> [1000, 5000], for a vocabulary larger than that."""
+def parse_cutoffs(text: str, vocabulary: int, dim: int) -> List[int]:
+    """``"1000,5000"`` -> [1000, 5000], for a vocabulary larger than that and features of ``dim`` dims."""
     try:
         cutoffs = [int(number) for number in text.split(",")]
     except ValueError:
@@ -240,6 +240,11 @@ def parse_cutoffs(text: str, vocabulary: int) -> List[int]:
     if cutoffs != sorted(set(cutoffs)) or cutoffs[0] < 1 or cutoffs[-1] >= vocabulary:
         raise UsageError(
             f"--adaptive-softmax-cutoff {text} must increase and stay below the vocabulary's {vocabulary} words"
+        )
+    if 4 ** len(cutoffs) > dim:
+        raise UsageError(
+            f"--adaptive-softmax-cutoff {text} has {len(cutoffs)} cutoffs, each with a fourth of the dims of the one "
+            f"before: nothing is left of the {dim} dims of the features; use fewer"
         )
     return cutoffs
 

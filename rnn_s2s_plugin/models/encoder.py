@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..modules.attention import AttentionMemory
 from ..modules.bridge import summarize
-from ..modules.dropout import SequenceDropout
+from ..modules.dropout import SequenceDropout, WordDropout
 from ..modules.recurrent import BidirectionalRecurrence, Padding, RecurrentStack, recurrence
 from .config import Seq2SeqConfig
 
@@ -40,22 +40,18 @@ class WordEmbedding(nn.Module):
     Args:
         embedding: the (possibly shared) matrix.
         dropout: of single dims.
-        word_dropout: rate at which the embedding at a position is zero, each position for itself. (Gal & Ghahramani
-            2016, section 4.2, drop a word type, that is all its occurrences in a sentence, at once.)
+        word_dropout: rate at which the embedding at a position is zero.
     """
 
     def __init__(self, embedding: nn.Embedding, dropout: nn.Module, word_dropout: float):
         super().__init__()
         self.embedding = embedding
         self.dropout = dropout
-        self.word_dropout = word_dropout
+        self.word_dropout = WordDropout(word_dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, length) -> (batch, length, dim)."""
-        x = self.dropout(self.embedding(tokens))
-        if self.training and self.word_dropout > 0:
-            x = x * (torch.rand_like(x[..., :1]) >= self.word_dropout)
-        return x
+        return self.word_dropout(self.dropout(self.embedding(tokens)))
 
 
 class RNNEncoder(FairseqEncoder):

@@ -47,6 +47,8 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
         """
         if isinstance(task, LanguageModelingTask):
             raise UsageError("a translation model is no language model: --task language_modeling needs --arch rnn_lm")
+        if getattr(getattr(task, "cfg", None), "left_pad_target", False):
+            raise UsageError("--left-pad-target: the decoder reads from the left, where words must begin; leave it out")
         cfg = complete(cfg, cls.config_class)
         source_embedding, target_embedding = build_embeddings(cfg, task.source_dictionary, task.target_dictionary)
         decoder = RNNDecoder(cfg, task.target_dictionary, target_embedding)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .dropout import dropout
+from .dropout import SequenceDropout
 
 
 class Score(NamedTuple):
@@ -99,7 +99,7 @@ class Attention(nn.Module):
             raise ValueError(f"location features belong to the additive scores, not to {score!r}")
         self.score = parts
         self.heads = heads
-        self.dropout = dropout
+        self.dropout = SequenceDropout(dropout)
         self.query_proj = nn.Linear(query_dim, dim, bias=False) if parts.projects_query else nn.Identity()
         self.key_proj = nn.Linear(source_dim, dim, bias=False) if parts.projects_keys else nn.Identity()
         self.value_proj = nn.Linear(source_dim, source_dim, bias=False) if heads > 1 else nn.Identity()
@@ -142,7 +142,7 @@ class Attention(nn.Module):
         scores = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
         scores = scores.masked_fill(padding[:, None, None, :], torch.finfo(scores.dtype).min)
         weights = torch.softmax(scores, dim=-1)
-        kept = (dropout(weights, self.dropout) if self.training else weights).to(values.dtype)
+        kept = self.dropout(weights).to(values.dtype)
         contexts = self.out_proj(self._merge_heads(torch.matmul(kept, values)))
         weights = weights.unflatten(2, (-1, length)).transpose(1, 2).flatten(0, 1)
         return contexts.reshape(rows, length, -1), weights

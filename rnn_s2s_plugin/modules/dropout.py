@@ -1,6 +1,6 @@
-"""Dropout of (batch, length, dim), of single numbers or, variational, of whole dims of a sentence."""
+"""Dropout of (batch, length, dim): of single numbers, of whole dims of a sentence, or of whole words."""
 
-from typing import Any, Optional
+from typing import Any, Optional, Sequence, Union
 
 import torch
 import torch.nn as nn
@@ -11,32 +11,59 @@ from torch.autograd.function import once_differentiable
 LEVELS = 1 << 16
 
 
-class SequenceDropout(nn.Module):
-    """Dropout on (batch, length, dim); ``variational``: the same mask at all positions (Gal & Ghahramani 2016)."""
+class TrainingDropout(nn.Module):
+    """Dropout in training, and in generation where ``--retain-dropout`` asks for it."""
 
-    def __init__(self, rate: float, variational: bool = False):
+    def __init__(self, rate: float):
         super().__init__()
-        self.rate, self.variational = rate, variational
+        self.rate = rate
         self.retained = False
 
     def make_generation_fast_(
-        self, name: str, retain_dropout: bool = False, retain_dropout_modules: Optional[str] = None, **_: Any
+        self,
+        name: str,
+        retain_dropout: bool = False,
+        retain_dropout_modules: Optional[Union[str, Sequence[str]]] = None,
+        **_: Any,
     ) -> None:
         """fairseq calls this before it generates; ``--retain-dropout`` keeps dropout on, in all modules or those named.
 
         Args:
             name: path of this module in the model, such as ``decoder.embed.dropout``.
-            retain_dropout_modules: the beginnings of such paths, with commas between them.
+            retain_dropout_modules: the beginnings of such paths, as a list or with commas between them.
         """
-        chosen = (retain_dropout_modules or "").split(",")
+        chosen = retain_dropout_modules or ""
+        chosen = chosen.split(",") if isinstance(chosen, str) else chosen
         self.retained = retain_dropout and any(f"{name}.".startswith(part and f"{part}.") for part in chosen)
 
+    @property
+    def active(self) -> bool:
+        return self.rate > 0 and (self.training or self.retained)
+
+
+class SequenceDropout(TrainingDropout):
+    """Dropout of single numbers; ``variational``: the same mask at all positions (Gal & Ghahramani 2016)."""
+
+    def __init__(self, rate: float, variational: bool = False):
+        super().__init__(rate)
+        self.variational = variational
+
     def forward(self, x: Tensor) -> Tensor:
-        if self.rate == 0 or not (self.training or self.retained):
+        if not self.active:
             return x
         if self.variational:
             return x * F.dropout(x.new_ones(x.size(0), 1, x.size(2)), self.rate)
         return dropout(x, self.rate)
+
+
+class WordDropout(TrainingDropout):
+    """All dims of a position are zero, each position for itself.
+
+    (Gal & Ghahramani 2016, section 4.2, drop a word type, that is all its occurrences in a sentence, at once.)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (torch.rand_like(x[..., :1]) >= self.rate) if self.active else x
 
 
 def dropout(x: Tensor, rate: float) -> Tensor:

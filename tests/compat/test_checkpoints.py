@@ -118,6 +118,20 @@ def test_start_that_is_not_there_is_refused(train, tmp_path):
     assert "Loaded checkpoint" not in train(tmp_path, "--restore-file", "checkpoint_last.pt", "--no-save").output
 
 
+def test_what_training_began_with_may_be_gone_when_it_resumes(train, checkpoint, fairseq, corpus, tmp_path):
+    """Another model, and word vectors; these may be gone when the model translates, too."""
+    start, vectors = tmp_path / "start.pt", tmp_path / "vectors"
+    shutil.copy(checkpoint, start)
+    train(tmp_path / "tuned", "--finetune-from-model", start)
+    start.unlink()
+    resumed = train(tmp_path / "tuned", "--finetune-from-model", start, "--max-epoch", 2)
+    assert "Loaded checkpoint" in resumed.output
+    vectors.write_text("".join(f"{word} {'0.5 ' * 16}\n" for word in ("one", "two")))
+    train(tmp_path / "vec", "--encoder-embed-path", vectors)
+    vectors.unlink()
+    assert fairseq("generate", corpus.data, "--path", tmp_path / "vec/checkpoint_last.pt", *SHORT).field("H")
+
+
 def test_contradicting_starts_are_refused(train, checkpoint, tmp_path):
     with pytest.raises(UsageError, match="--finetune-from-model can not be set together with"):
         train(tmp_path, "--finetune-from-model", checkpoint, "--reset-optimizer")

@@ -1,5 +1,7 @@
 """fairseq-interactive on lines as they come. Each test fails without its mend."""
 
+import os
+
 import pytest
 from conftest import SHORT, start_fairseq
 
@@ -10,6 +12,15 @@ def test_soft_alignments_of_interactive_are_those_of_generate(fairseq, corpus, c
     assert alone == fairseq("generate", corpus.data, *options, "--batch-size", 1).field("A")
     hard = fairseq("interactive", corpus.data, *options[:2], "--print-alignment", "--input", corpus.raw / "test.src")
     assert all("-" in pairs and "," not in pairs for pairs in hard.field("A").values())
+
+
+def test_input_may_be_a_pipe(fairseq, corpus, checkpoint):
+    reading, writing = os.pipe()
+    os.write(writing, b"one two\n")
+    os.close(writing)
+    result = fairseq("interactive", corpus.data, "--path", checkpoint, "--input", f"/dev/fd/{reading}", *SHORT)
+    os.close(reading)
+    assert len(result.field("H")) == 1
 
 
 BAD_LINES = {

@@ -60,6 +60,12 @@ def test_command_ends_with_one_sentence_and_exit_code_1(fairseq_process, corpus,
     assert "Warning" not in result.output  # silence_warnings_about_fairseq
 
 
+def test_validation_needs_no_task(fairseq_process, corpus, checkpoint):
+    """In a process of its own: the parser is made before fairseq-validate has read --user-dir."""
+    result = fairseq_process("validate", corpus.data, "--path", checkpoint, "--max-tokens", 400)
+    assert result.returncode == 0 and "valid on 'valid' subset" in result.output
+
+
 @pytest.mark.parametrize("command", ["train", "generate", "validate"])
 @pytest.mark.parametrize("languages", [(), ("-s", "src", "-t", "tgt")])
 def test_missing_data_folder_is_named(command, languages, fairseq, checkpoint, tmp_path):

@@ -5,6 +5,7 @@ import torch
 from conftest import SHORT, TINY_LSTM
 
 from rnn_s2s_plugin.errors import UsageError
+from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
 
 
 def test_bf16_trains_on_cpu_and_resumes(train, tmp_path):
@@ -31,6 +32,14 @@ def test_bf16_generates(architecture, command, train, fairseq, corpus, tmp_path,
     assert seen == {torch.bfloat16} and set(narrow) == set(exact)
     first = [[float(line.split("\t")[0]) for _, line in sorted(found.items())] for found in (exact, narrow)]
     assert max(abs(a - b) for a, b in zip(*first)) < 0.05
+
+
+def test_models_in_python_have_the_precision_that_was_asked_for(train, corpus, tmp_path):
+    """Not the one of their training."""
+    train(tmp_path, "--bf16", "--arch", "rnn_attn_tiny")
+    for options, expected in (({}, torch.float32), ({"bf16": True}, torch.bfloat16)):
+        hub = RNNAttnModel.from_pretrained(str(tmp_path), "checkpoint_last.pt", str(corpus.data), **options)
+        assert {parameter.dtype for parameter in hub.parameters()} == {expected}
 
 
 @pytest.mark.parametrize("command", ("generate", "validate"))

@@ -56,8 +56,8 @@ def test_links_are_the_best_source_words_and_those_nearly_as_good():
 
 
 def test_links_beyond_the_sentence_are_named():
-    with pytest.raises(UsageError, match="line 1 of gold links words 1 and 2.*--one-based"):
-        check_positions([Gold(frozenset(), frozenset({(1, 2)}))], [(3, 2)], "gold")
+    with pytest.raises(UsageError, match="line 7 of gold links words 1 and 2.*--one-based"):
+        check_positions([Gold(frozenset(), frozenset({(1, 2)}))], [(3, 2)], "gold", [7])
 
 
 def test_entropy_in_bits():
@@ -124,6 +124,9 @@ def pair(link):
         (["--gen-subset", "test", "--ids", "x"], "--ids must be numbers"),
         (["--gen-subset", "test", "--limit", "0"], "--limit must be at least 1"),
         (["--gen-subset", "test", "--print-alignment"], "--print-alignment has no effect"),
+        (["--gen-subset", "test", "--replace-unk"], "--replace-unk has no effect"),
+        (["--gen-subset", "test", "--bf16"], "--bf16 has no effect"),
+        (["--gen-subset", "test", "--model-overrides", "{'int8': True}"], "int8 has no effect"),
         (["--input", "no-such-file"], "no-such-file: there is no such file"),
     ],
 )

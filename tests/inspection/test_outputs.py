@@ -102,6 +102,7 @@ def test_curves_of_every_kind_of_log(kind, train, tmp_path, capsys):
     printed = train(
         tmp_path, "--log-format", kind, "--log-interval", "1", "--log-file", log, "--no-save",
         "--eval-bleu", "--eval-bleu-args", json.dumps({"beam": 1, "max_len_b": 3}), "--max-tokens", "1000",
+        "--valid-subset", "valid,test",
     ).output  # fmt: skip
     log.write_text(printed)
     curves = read_log(str(log))
@@ -116,6 +117,13 @@ def test_curves_of_every_kind_of_log(kind, train, tmp_path, capsys):
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit, match="--metrics wer: the logs have none of these; they have .*bleu"):
         main(["curves", str(log), "--metrics", "wer"])
+
+
+def test_of_several_validation_sets_the_first_counts(tmp_path):
+    log = tmp_path / "log"
+    line = "epoch 001 | valid on '{}' subset | loss {} | ppl 32 | num_updates 7\n"
+    log.write_text(line.format("valid", 5) + line.format("test", 9))
+    assert [point.figures["loss"] for point in read_log(str(log)).valid] == [5.0]
 
 
 def test_all_kinds_of_logs_hold_the_same(train, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rnn_s2s_plugin.modules.dropout import SequenceDropout, dropout
+from rnn_s2s_plugin.modules.dropout import SequenceDropout, WordDropout, dropout
 
 
 @pytest.mark.parametrize("rate", (1e-4, 0.1, 0.5, 0.9))
@@ -54,6 +54,17 @@ def test_variational_dropout_has_one_mask_per_sentence():
     assert torch.equal(y, y[:, :1].expand_as(y)), "the mask changes along time"
     assert not torch.equal(y[0], y[1]), "the mask is the same for all sentences"
     assert abs(y.mean() - 1) < 0.2
+
+
+@pytest.mark.parametrize("module", [SequenceDropout(0.5), WordDropout(0.5)])
+@pytest.mark.parametrize("chosen", [None, "decoder,encoder.embed", ["encoder.embed"], "encoder.emb", []])
+def test_retained_dropout(module, chosen):
+    """Of all modules, or those below a name."""
+    x = torch.ones(3, 7, 50)
+    module.eval().make_generation_fast_("encoder.embed.dropout", retain_dropout_modules=chosen)
+    assert torch.equal(module(x), x)
+    module.make_generation_fast_("encoder.embed.dropout", retain_dropout=True, retain_dropout_modules=chosen)
+    assert torch.equal(module(x), x) == (chosen == "encoder.emb")
 
 
 def test_plain_dropout_has_a_mask_per_position():
