@@ -37,7 +37,7 @@ BEYOND = """
 | resuming with another number of processes as if uninterrupted | they share the batches out by their number |
 | resuming with `--update-ordered-indices-seed` as if uninterrupted | its seed is that of the first epoch of the run |
 | the same losses on another device or with more threads | sums are added up in another order there |
-| TorchScript, quantization noise in training, TPUs, fully sharded training, model parallelism | not promised and not tested |
+| TorchScript, quantization noise, TPUs, fully sharded training, model parallelism | not promised and not tested |
 """
 
 

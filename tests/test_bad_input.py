@@ -88,6 +88,19 @@ CASES = [
         ATTN + "--criterion fused_label_smoothed_cross_entropy --rdrop-alpha 5 --dropout 0",
         "--rdrop-alpha has no effect without dropout",
     ),
+    Bad("one candidate", "train", ATTN + "--criterion minimum_risk --risk-candidates 1", "--risk-candidates must be"),
+    Bad(
+        "minimum risk, adaptive",
+        "train",
+        ATTN + "--criterion minimum_risk --adaptive-softmax-cutoff 6",
+        "adaptive_loss",
+    ),
+    Bad(
+        "subwords of no kind",
+        "train",
+        ATTN + "--criterion minimum_risk --risk-post-process bpe",
+        "--risk-post-process bpe: must be one of",
+    ),
     Bad("two dictionaries", "train", ATTN + "--share-all-embeddings", "--joined-dictionary"),
     Bad("no vectors", "train", ATTN + "--encoder-embed-path {no}", "--encoder-embed-path: there is no file"),
     Bad(

@@ -232,6 +232,27 @@ def test_diversified_data(work):
     assert "/runs/en-de.rnn_parallel_attn_tiny.seed1 " in plain and "diverse" not in plain
 
 
+def test_minimum_risk(work):
+    """The trained model is trained on, towards BLEU, beside itself; both can be translated with and scored."""
+    settings = {**TINY, "MAX_UPDATE": 100, "AVERAGE": 1, "RISK_UPDATE": 12, "RISK_LR": 0.001}
+    result = recipe(work, "train", "average", "risk", "generate", "score", **settings)
+    assert result.returncode == 0, result.stdout
+    run_dir = work / "runs/en-de.rnn_attn_tiny.seed1"
+    command = (run_dir / "risk/command").read_text()
+    assert "--criterion minimum_risk" in command and f"--finetune-from-model {run_dir}" in command.replace("\\ ", " ")
+    assert "num_updates: 12 >= max_update: 12" in result.stdout
+    assert re.search(r"\| risk 0\.\d", result.stdout)
+    assert next(run_dir.glob("risk12.beam5.lenpen1/results.json"))
+    again = recipe(work, "train", "average", "risk", "generate", **settings)
+    assert again.returncode == 0 and "\n+ " not in again.stdout
+    plain = recipe(work, "--dry-run", "risk", "generate", **{**settings, "RISK_UPDATE": 0}).stdout
+    assert "nothing to do: RISK_UPDATE=0" in plain and "--path" in plain and "risk/" not in plain
+    other = refused(recipe(work, "risk", **{**settings, "RISK_LR": 0.1}))
+    assert "was made with other settings" in other
+    os.utime(run_dir / "averaged_last1.pt")
+    assert "began with an older model" in refused(recipe(work, "risk", **settings))
+
+
 def test_two_processes_train_what_one_trains(work):
     """Two CPU nodes with the gloo backend give the losses of one that accumulates two batches."""
     settings = {**TINY, "MAX_UPDATE": 8, "WARMUP": 2, "GLOBAL_TOKENS": 1200, "MAX_TOKENS": 600}
@@ -323,6 +344,8 @@ def test_full_disk_while_training(work):
         ({"PRECISION": "fp8"}, [], "PRECISION=fp8: choose"),
         ({"MAX_TOKENS": 0}, [], "MAX_TOKENS=0 must be at least 1"),
         ({"DIVERSIFY": "yes"}, [], "DIVERSIFY=yes is not a whole number"),
+        ({"RISK_UPDATE": 5, "USER_DIR": "none"}, [], "RISK_UPDATE=5 needs the plugin"),
+        ({"RISK_UPDATE": 5, "NODES": 2}, ["risk"], "NODES=2: run the stage risk on one machine"),
         ({"DIVERSIFY": 1, "NODES": 2}, ["diversify"], "NODES=2: run the stage diversify on one machine first"),
         ({"DIVERSIFY": 1}, ["diversify"], "bin/dict.de.txt is missing: run the stage binarize first"),
         ({"DIVERSIFY": 1}, ["train"], "bin/dict.de.txt is missing: run the stage diversify first"),

@@ -88,20 +88,30 @@ stage_train() {
     mv -f "$RUN_DIR/finished.tmp" "$RUN_DIR/finished"
 }
 
-# The checkpoint to translate with, MODEL: CHECKPOINT, else the average, else (AVERAGE=0) the best by validation.
-# RESULTS is the folder for what is made with it.
+# The checkpoint to translate with, MODEL: CHECKPOINT, else the one trained on with minimum risk, else what train and
+# average left. NEEDED is the stage that makes it, RESULTS the folder for what is made with it.
 choose_model() {
-    MODEL=$CHECKPOINT
-    if [[ -z $MODEL ]]; then
-        if ((AVERAGE)); then MODEL=$RUN_DIR/averaged_$AVERAGE_BY$AVERAGE.pt; else MODEL=$RUN_DIR/checkpoint_best.pt; fi
+    local name
+    choose_trained
+    name=$(basename "${CHECKPOINT:-$MODEL}" .pt)
+    if [[ -n $CHECKPOINT ]]; then
+        MODEL=$CHECKPOINT
+    elif ((RISK_UPDATE)); then
+        MODEL=$RUN_DIR/risk/checkpoint_last.pt NEEDED=risk name=risk$RISK_UPDATE
     fi
-    RESULTS=$RUN_DIR/$(basename "$MODEL" .pt).beam$BEAM.lenpen$LENPEN
+    RESULTS=$RUN_DIR/$name.beam$BEAM.lenpen$LENPEN
+}
+
+# MODEL and NEEDED of the training alone: the average or, with AVERAGE=0, the best checkpoint by validation.
+choose_trained() {
+    MODEL=$RUN_DIR/checkpoint_best.pt NEEDED=train
+    ((!AVERAGE)) || MODEL=$RUN_DIR/averaged_$AVERAGE_BY$AVERAGE.pt NEEDED=average
 }
 
 stage_average() {
-    choose_model
+    choose_trained
     if ((!AVERAGE)) || [[ -n $CHECKPOINT ]]; then
-        say "nothing to average: the checkpoint is $MODEL"
+        say "nothing to average: the checkpoint is ${CHECKPOINT:-$MODEL}"
         return 0
     fi
     need "$RUN_DIR/checkpoint_last.pt" train
@@ -128,7 +138,7 @@ stage_generate() {
 # translate NAME=SUBSET…: RESULTS/NAME.txt with what MODEL makes of a subset of the corpus, unless it is there.
 translate() {
     local job name missing=() device=()
-    need "$MODEL" "$( ((AVERAGE)) && echo average || echo train)"
+    need "$MODEL" "$NEEDED"
     make_folder "$RESULTS"
     lock "$RESULTS/.lock"
     for job; do

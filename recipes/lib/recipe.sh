@@ -10,11 +10,11 @@
 LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd "$LIB/../.." && pwd)
 RECIPE_SCRIPT=$RECIPE_DIR/run.sh
-STAGES=(download prepare binarize diversify train average generate score)
+STAGES=(download prepare binarize diversify train average risk generate score)
 # Variables that change what a run does; those set in the environment are part of the command a result is filed under.
 VARIABLES=(SRC TGT ARCH SEED WORK RUN RAW_DIR MIRROR CHECKSUMS PYTHON USER_DIR WORKERS MERGES JOINED GPUS PRECISION NODES
     DIVERSIFY TEACHER TEACHER_UPDATE GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES CRITERION LR SCHEDULE WARMUP SMOOTHING CLIP
-    SAVE_UPDATES KEEP AVERAGE AVERAGE_BY CHECKPOINT BEAM LENPEN GENERATE_TOKENS FREE_MB)
+    SAVE_UPDATES KEEP AVERAGE AVERAGE_BY RISK_UPDATE RISK_LR CHECKPOINT BEAM LENPEN GENERATE_TOKENS FREE_MB)
 DRY_RUN=0
 LOG=
 EXTRA=()
@@ -27,6 +27,8 @@ source "$LIB/data.sh"
 source "$LIB/diversify.sh"
 # shellcheck source=model.sh
 source "$LIB/model.sh"
+# shellcheck source=risk.sh
+source "$LIB/risk.sh"
 
 usage() {
     cat <<END
@@ -74,6 +76,7 @@ set_defaults() {
     : "${TEACHER_UPDATE:=$MAX_UPDATE}" "${TRAIN_MINUTES:=0}" "${LR:=0.001}" "${SCHEDULE:=inverse_sqrt}" "${WARMUP:=400}" "${SMOOTHING:=0.1}" "${CLIP:=5}"
     : "${CRITERION:=fused_label_smoothed_cross_entropy}"
     : "${SAVE_UPDATES:=0}" "${KEEP:=10}" "${AVERAGE:=5}" "${AVERAGE_BY:=last}" "${BEAM:=5}" "${LENPEN:=1}" "${GENERATE_TOKENS:=8000}"
+    : "${RISK_UPDATE:=0}" "${RISK_LR:=0.0003}"
     : "${NODES:=1}" "${NODE_RANK:=0}" "${MASTER_ADDR:=localhost}" "${MASTER_PORT:=29500}"
     : "${GPUS:=auto}" "${PRECISION:=auto}" "${RAW_DIR:=}" "${MIRROR:=}"
     check_values
@@ -99,7 +102,7 @@ set_paths() {
 check_values() {
     local name
     for name in SEED WORKERS MERGES GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE WARMUP SAVE_UPDATES NODES NODE_RANK KEEP AVERAGE BEAM \
-        GENERATE_TOKENS DIVERSIFY TEACHER_UPDATE; do
+        GENERATE_TOKENS DIVERSIFY TEACHER_UPDATE RISK_UPDATE; do
         [[ ${!name} =~ ^[0-9]+$ ]] || die "$name=${!name} is not a whole number"
     done
     [[ $JOINED == [01] ]] || die "JOINED=$JOINED: 1 for one vocabulary of both languages, 0 for two"
@@ -116,6 +119,7 @@ check_values() {
     done
     contains "$SRC-$TGT" "${PAIRS[@]}" || contains "$TGT-$SRC" "${PAIRS[@]}" ||
         die "SRC=$SRC, TGT=$TGT: this corpus has ${PAIRS[*]}, in both directions"
+    ((!RISK_UPDATE)) || [[ $USER_DIR != none ]] || die "RISK_UPDATE=$RISK_UPDATE needs the plugin, USER_DIR=none is without"
     [[ $FREE_MB =~ ^[0-9]*$ ]] || die "FREE_MB=$FREE_MB is not a number of megabytes"
     [[ $TRAIN_MINUTES =~ ^[0-9]+(\.[0-9]+)?$ ]] || die "TRAIN_MINUTES=$TRAIN_MINUTES is not a number of minutes"
     ((KEEP >= AVERAGE)) || die "KEEP=$KEEP: at least AVERAGE=$AVERAGE checkpoints must be kept to be averaged"

@@ -41,6 +41,10 @@ def _can_be_read(path: str) -> bool:
     return os.path.exists(path) and not os.path.isdir(path)  # a pipe, too
 
 
+def _joins_subwords(value: str) -> bool:
+    return value.strip() in POST_PROCESSES
+
+
 def _is_positive(value: Any) -> bool:
     return value >= 1
 
@@ -58,7 +62,8 @@ VALUES: Tuple[Tuple[str, Callable[[Any], bool], str], ...] = (
     ("max_tokens", _is_positive, "must be at least 1"),
     ("update_freq", lambda value: all(number >= 1 for number in value), "must be at least 1 everywhere"),
     ("temperature", lambda value: value > 0, "must be above 0"),
-    ("post_process", lambda value: value.strip() in POST_PROCESSES, f"must be one of {', '.join(POST_PROCESSES)}"),
+    ("post_process", _joins_subwords, f"must be one of {', '.join(POST_PROCESSES)}"),
+    ("risk_post_process", _joins_subwords, f"must be one of {', '.join(POST_PROCESSES)}"),
     ("input", lambda value: value == "-" or _can_be_read(value), "there is no such file"),
     ("replace_unk", lambda value: value == "" or _can_be_read(value), "there is no such file"),
 )

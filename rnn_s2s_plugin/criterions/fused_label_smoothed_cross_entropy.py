@@ -75,18 +75,13 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
         Raises:
             UsageError: for models without a plain output layer to fuse.
         """
-        output = getattr(model.decoder, "output", None)
-        if output is None:
-            raise UsageError(
-                f"--criterion {NAME} is for rnn_ architectures without adaptive softmax: "
-                "use label_smoothed_cross_entropy or adaptive_loss"
-            )
         target = sample["target"]
         pull = self.rdrop_alpha if model.training else 0.0
         copies = 2 if pull else 1
+        output = output_layer(model, NAME)
         features, _ = model(**_repeated(sample["net_input"], copies), features_only=True)
         features, target = features[:, self.ignore_prefix_size :], target[:, self.ignore_prefix_size :]
-        words = _positions(target.ne(self.padding_idx), sample["ntokens"] if self.ignore_prefix_size == 0 else None)
+        words = positions(target.ne(self.padding_idx), sample["ntokens"] if self.ignore_prefix_size == 0 else None)
         sums = linear_cross_entropy(
             features.flatten(0, 1).index_select(0, _in_copies(words, copies, target.size(1))),
             output.weight,
@@ -122,12 +117,27 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
             metrics.log_scalar("divergence", divergence / words / math.log(2), words, round=3)
 
 
+def output_layer(model: Any, criterion: str) -> Any:
+    """The model's output layer, for a criterion that fuses it with its loss.
+
+    Raises:
+        UsageError: for models without a plain one.
+    """
+    output = getattr(model.decoder, "output", None)
+    if output is None:
+        raise UsageError(
+            f"--criterion {criterion} is for rnn_ architectures without adaptive softmax: "
+            "use label_smoothed_cross_entropy or adaptive_loss"
+        )
+    return output
+
+
 def _repeated(inputs: Dict[str, Tensor], copies: int) -> Dict[str, Tensor]:
     """The model's inputs with every sentence ``copies`` times in succession."""
     return inputs if copies == 1 else {name: value.repeat_interleave(copies, 0) for name, value in inputs.items()}
 
 
-def _positions(mask: Tensor, count: Optional[int]) -> Tensor:
+def positions(mask: Tensor, count: Optional[int]) -> Tensor:
     """Where the mask (batch, length) is True. With the count known beforehand a GPU need not be waited for."""
     mask = mask.flatten()
     return (mask.nonzero() if count is None else torch.nonzero_static(mask, size=count)).squeeze(1)

@@ -115,7 +115,8 @@ class RNNDecoder(FairseqIncrementalDecoder):
     ) -> Tuple[Tensor, Dict[str, Any]]:
         """
         Args:
-            prev_output_tokens: (rows, T), the target shifted right; only the last one is read when decoding.
+            prev_output_tokens: (rows, T), the target shifted right; only the last one is read when decoding. There may
+                be several rows of a sentence, next to each other, the same number of each.
             encoder_out: what the encoder returned.
             incremental_state: fairseq's store of the state between decoding steps.
             features_only: leave out the output layer.
@@ -148,11 +149,12 @@ class RNNDecoder(FairseqIncrementalDecoder):
         return features, {"attn": [weights]}
 
     def initial_state(self, encoder_out: Optional[EncoderOut], rows: int) -> DecoderState:
-        """h_0 = bridge(s), the same for all beams of a sentence; zeros in a language model."""
+        """h_0 = bridge(s), the same for all rows of a sentence; zeros in a language model."""
         if encoder_out is None:
             return DecoderState(None)
-        rnn = self.bridge(tuple(part.repeat_interleave(encoder_out.beams, dim=0) for part in encoder_out.summary))
         like = encoder_out.states
+        beams = rows // len(like)
+        rnn = self.bridge(tuple(part.repeat_interleave(beams, dim=0) for part in encoder_out.summary))
         weights = like.new_zeros(rows, 1, like.size(1)) if self.locates else None
         features = like.new_zeros(rows, 1, self.features_dim) if self.input_feeding else None
         return DecoderState(rnn, None, weights, features)

@@ -13,6 +13,9 @@ largest logit and its probability as s = max z - log max p,
 
     -log p_y = s - z_y        Σ_v (-log p_v) = V s - Σ_v z_v        Σ_v z_v = (Σ_v W_v) · x + Σ_v b_v
 
+Where positions have weights w, their gradient by z is w times as large; that factor is put on x and on the gradient by
+x, which are narrower than the logits.
+
 R-Drop (Liang et al. 2021) has every target twice, under two dropout masks, and pulls the two distributions p and q
 together. With the difference d of their logits, whose normalisers cancel, and E_p d = Σ_v p_v d_v:
 
@@ -50,6 +53,7 @@ def linear_cross_entropy(
     smoothing: float = 0.0,
     count_correct: bool = False,
     pull: float = 0.0,
+    weights: Optional[Tensor] = None,
 ) -> Losses:
     """
     Args:
@@ -60,15 +64,25 @@ def linear_cross_entropy(
         smoothing: ε.
         count_correct: whether to find the most probable words too, one more pass over the logits.
         pull: α of R-Drop. Above 0, positions 2 i and 2 i + 1 are a pair, and the loss has α divergences more.
+        weights: (positions,), float32 or wider, what each position's loss is multiplied by; without R-Drop only.
     """
+    assert not (pull and weights is not None), "pairs have no weights"
     with torch.autocast(x.device.type, enabled=False):
-        return Losses(*_LinearCrossEntropy.apply(x, weight, bias, target, smoothing, count_correct, pull))
+        return Losses(*_LinearCrossEntropy.apply(x, weight, bias, target, smoothing, count_correct, pull, weights))
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx, x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, count: bool, pull: float
+        ctx,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        target: Tensor,
+        smoothing: float,
+        count: bool,
+        pull: float,
+        weights: Optional[Tensor],
     ):
         ctx.types = x.dtype, weight.dtype, bias.dtype
         # Under autocast the features come in half precision and the parameters do not; in-place products need one type.
@@ -77,7 +91,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         hit = 1 - smoothing - rest
         # Sums are float32 at least: losses, and the gradients of weight and bias.
         wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
-        gradients = _Gradients(x, weight, bias, wide) if any(ctx.needs_input_grad[:3]) else None
+        gradients = _Gradients(x, weight, bias, wide, weights) if any(ctx.needs_input_grad[:3]) else None
         s, z_y = x.new_zeros(len(x), dtype=wide), x.new_zeros(len(x), dtype=wide)
         correct, divergence = x.new_zeros(2, dtype=wide)
         # Even, so that no pair is cut.
@@ -100,11 +114,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 divergence += pairs.pull_together(p)
             if gradients is not None:
                 gradients.add(part, z, p, y, hit, rest)
-        nll = (s - z_y).sum()
+        nll = s - z_y
         loss = hit * nll
         if smoothing > 0:
             z_sum = x.to(wide) @ weight.sum(0, dtype=wide) + bias.sum(dtype=wide)
-            loss = loss + rest * (vocabulary * s - z_sum).sum()
+            loss = loss + rest * (vocabulary * s - z_sum)
+        nll, loss = nll.sum(), (loss if weights is None else loss * weights).sum()
         if pairs is not None:
             loss = loss + pull * divergence
         if gradients is not None:
@@ -116,7 +131,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_loss: Tensor, *_):
         factor = grad_loss / (HALF_SCALE if ctx.types[0] == torch.float16 else 1.0)
-        return *((grad * factor).to(kind) for grad, kind in zip(ctx.saved_tensors, ctx.types)), *[None] * 4
+        return *((grad * factor).to(kind) for grad, kind in zip(ctx.saved_tensors, ctx.types)), *[None] * 5
 
 
 def _buffer_for_softmax(logits: Tensor, wide: torch.dtype) -> Optional[Tensor]:
@@ -165,14 +180,16 @@ class _Pairs:
 class _Gradients:
     """Of the loss by x, W and b, summed up slice by slice; in float16 too large by ``HALF_SCALE``."""
 
-    def __init__(self, x: Tensor, weight: Tensor, bias: Tensor, wide: torch.dtype):
+    def __init__(self, x: Tensor, weight: Tensor, bias: Tensor, wide: torch.dtype, weights: Optional[Tensor]):
         self.inputs = x, weight
         self.x = torch.empty_like(x)
         self.weight, self.bias = (torch.zeros_like(p, dtype=wide) for p in (weight, bias))
+        self.weights = None if weights is None else weights.to(wide).unsqueeze(1)
 
     def add(self, part: slice, z: Tensor, p: Tensor, y: Tensor, hit: float, rest: float) -> None:
         """A slice's share; ``p``, and ``z`` in its own precision, become the gradient by the logits."""
         x, weight = self.inputs
+        x = x[part]
         p.scatter_add_(1, y, p.new_full(y.shape, -hit))
         if rest:
             p.sub_(rest)
@@ -180,8 +197,14 @@ class _Gradients:
             p.mul_(HALF_SCALE)
         grad_z = p if p.dtype == z.dtype else z.copy_(p)
         torch.mm(grad_z, weight, out=self.x[part])
-        if self.weight.dtype == x.dtype:
-            self.weight.addmm_(grad_z.t(), x[part])
+        if self.weights is None:
+            self.bias += p.sum(0)
         else:
-            self.weight += torch.mm(grad_z.t(), x[part])
-        self.bias += p.sum(0)
+            weights = self.weights[part]
+            self.x[part] *= weights
+            x = (x * weights).to(x.dtype)
+            self.bias += torch.mv(p.t(), weights.squeeze(1))
+        if self.weight.dtype == x.dtype:
+            self.weight.addmm_(grad_z.t(), x)
+        else:
+            self.weight += torch.mm(grad_z.t(), x)

@@ -406,6 +406,16 @@ def r_drop(world: World) -> None:
     assert float(entry["train_divergence"]) > 0.01 and "valid_divergence" not in result.log("valid_loss")[0]
 
 
+@feature("--criterion minimum_risk --finetune-from-model CHECKPOINT")
+def minimum_risk(world: World) -> None:
+    """Trains a model on, with what it translates itself; the risk falls, and the model translates."""
+    risk = ("--criterion", "minimum_risk", "--finetune-from-model", world.checkpoint, "--max-epoch", 3)
+    result = world.train_more(*risk, "--risk-candidates", 3)
+    risks = [float(entry["train_risk"]) for entry in result.log("train_loss")]
+    assert 0 < risks[-1] < risks[0] < 1 and "valid_risk" not in result.log("valid_loss")[0]
+    world.generate("--path", world.folder / "checkpoint_last.pt")
+
+
 @feature("--bf16, --amp, --memory-efficient-fp16")
 def reduced_precision(world: World) -> None:
     """Trains to a finite loss and resumes (losses beside float32's: ``test_commands.py``); generates in bfloat16."""

@@ -65,18 +65,37 @@ def test_gradients_of_the_divergence_by_finite_differences(smoothing):
     assert torch.autograd.gradcheck(loss, (x, weight, bias))
 
 
-@pytest.mark.parametrize("pull", (0.0, 5.0))
+@pytest.mark.parametrize("more", ({}, {"pull": 5.0}, {"weights": torch.linspace(-1, 3, 50)}))
 @pytest.mark.parametrize("dtype", (torch.float32, torch.float16, torch.bfloat16))
-def test_is_as_exact_as_its_type(dtype, pull):
+def test_is_as_exact_as_its_type(dtype, more):
     tolerance = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}[dtype]
     exact = inputs(torch.double)
     narrow = [p.detach().to(dtype).requires_grad_() for p in exact[:3]]
     results = []
     for parts in (exact[:3], narrow):
-        loss = linear_cross_entropy(*parts, exact[3], 0.1, pull=pull).loss
+        loss = linear_cross_entropy(*parts, exact[3], 0.1, **more).loss
         results.append((loss, *torch.autograd.grad(loss, parts)))
     for right, ours in zip(*results):
         assert (ours.double() - right).norm() <= tolerance * right.norm()
+
+
+@pytest.mark.parametrize("smoothing", (0.0, 0.1))
+@pytest.mark.parametrize("slice_logits", (1, 200, 1 << 20))
+def test_weights_of_positions(smoothing, slice_logits, monkeypatch):
+    """Of any sign; those of all positions equal to one change nothing."""
+    monkeypatch.setitem(module.SLICE_LOGITS, "cpu", slice_logits)
+    monkeypatch.setattr(module, "SLICE_POSITIONS", 1)
+    *parts, target = inputs(torch.double)
+    weights = torch.randn(len(target), generator=torch.Generator().manual_seed(1), dtype=torch.double)
+    each = [linear_cross_entropy(x.unsqueeze(0), *parts[1:], y, smoothing) for x, y in zip(parts[0], target.split(1))]
+    expected = sum(weight * one.loss for weight, one in zip(weights, each))
+    ours = linear_cross_entropy(*parts, target, smoothing, weights=weights)
+    torch.testing.assert_close(ours.loss, expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(ours.nll, sum(one.nll for one in each), rtol=1e-12, atol=0)
+    for a, b in zip(*(torch.autograd.grad(3 * value, parts) for value in (ours.loss, expected))):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+    plain = linear_cross_entropy(*parts, target, smoothing)
+    torch.testing.assert_close(linear_cross_entropy(*parts, target, smoothing, weights=weights**0).loss, plain.loss)
 
 
 def test_without_gradients_and_without_positions():
