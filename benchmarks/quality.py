@@ -43,6 +43,7 @@ def preset(name: str, **variables: str) -> Row:
 
 
 DIVERSE = {"DIVERSIFY": "1", "TEACHER": "rnn_attn_multi30k"}
+RISK = {"RISK_UPDATE": "550"}  # an epoch
 PLAIN = {"CRITERION": "label_smoothed_cross_entropy"}  # of fairseq's own models
 ROWS = {
     "rnn_basic": preset("rnn_basic"),
@@ -54,6 +55,8 @@ ROWS = {
     "rnn_attn on diversified data": preset("rnn_attn", **DIVERSE),
     "rnn_conv_attn on diversified data": preset("rnn_conv_attn", **DIVERSE),
     "rnn_parallel + attention on diversified data": preset("rnn_parallel_attn", **DIVERSE),
+    "rnn_attn on diversified data, minimum risk": preset("rnn_attn", **DIVERSE, **RISK),
+    "rnn_conv_attn on diversified data, minimum risk": preset("rnn_conv_attn", **DIVERSE, **RISK),
     "fairseq lstm": Row(
         {"ARCH": "lstm", "LR": "0.002", **PLAIN},
         "--share-all-embeddings --encoder-embed-dim 128 --encoder-hidden-size 256 --encoder-bidirectional "
@@ -92,17 +95,19 @@ def recipe(args: argparse.Namespace, name: str, seed: int, *stages: str) -> Path
 
 def record(name: str, seed: int, run: Path) -> Dict[str, Any]:
     """What is filed of a run: scores, size and cost."""
-    results = max(run.glob("*/results.json"), key=lambda path: path.stat().st_mtime)  # earlier ones: another search
-    report = json.loads(results.read_text())
-    log = (run / "train.log").read_text()
-    updates = int(re.findall(r"num_updates[ =](\d+)", log)[-1])
-    speed = statistics.median(float(ups) for ups in re.findall(r"ups=([\d.]+)", log))  # pauses do not count
+    risk = "RISK_UPDATE" in ROWS[name].variables  # the same run without is another row's
+    found = run.glob("risk*/results.json" if risk else "checkpoint_*/results.json")
+    report = json.loads(max(found, key=lambda path: path.stat().st_mtime).read_text())  # earlier ones: another search
+    logs = [(run / f"{stage}.log").read_text() for stage in ("train", *["risk"] * risk)]
+    updates = [int(re.findall(r"num_updates[ =](\d+)", log)[-1]) for log in logs]
+    # Pauses do not count.
+    speeds = [statistics.median(float(ups) for ups in re.findall(r"ups=([\d.]+)", log)) for log in logs]
     return {
         "row": name,
         "seed": seed,
-        "parameters": int(re.findall(r"num\. shared model params: ([\d,]+)", log)[-1].replace(",", "")),
-        "updates": updates,
-        "train_minutes": round(updates / speed / 60, 1),
+        "parameters": int(re.findall(r"num\. shared model params: ([\d,]+)", logs[0])[-1].replace(",", "")),
+        "updates": sum(updates),
+        "train_minutes": round(sum(count / speed for count, speed in zip(updates, speeds)) / 60, 1),
         "settings": (run / "settings").read_text().splitlines(),
         "bleu": {test: report["tests"][split]["bleu_tokenized"] for test, split in TESTS.items()},
         "chrf": {test: report["tests"][split]["chrf"] for test, split in TESTS.items()},
@@ -183,8 +188,9 @@ def main() -> None:
         for name in names:
             recipe(args, name, 0, "download", "prepare", "binarize", "diversify")
         with ThreadPoolExecutor(args.jobs) as pool:
+            stages = ("train", "average", "risk", "generate", "score")
             runs = {
-                pool.submit(recipe, args, name, int(seed), "train", "average", "generate", "score"): (name, int(seed))
+                pool.submit(recipe, args, name, int(seed), *stages): (name, int(seed))
                 for seed in args.seeds.split(",")
                 for name in names
             }
