@@ -140,9 +140,7 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
         """What beam search finds, and the weights of its scores in the gradient of the risk."""
         model, device = _unwrapped(model), sample["target"].device
         generator = self.task.build_generator([model], self.search())  # model.eval()
-        # Autocast would keep its copies of the parameters, which know of no gradient, for the training that follows.
-        with torch.autocast(device.type, enabled=False):
-            found = self.task.inference_step(generator, [model], sample)
+        found = self.task.inference_step(generator, [model], sample)
         model.train()
         words = [[one["tokens"].cpu() for one in of_x[: self.beam]] for of_x in found]
         tokens = torch.full((len(words), self.beam, max(len(y) for ys in words for y in ys)), self.padding_idx)

@@ -145,9 +145,15 @@ def test_bleu_joins_subwords():
     assert MinimumRiskCriterion(joined, False, 0.1)._text(torch.tensor(numbers)) == "Haus@@ tür auf"
 
 
-def test_unknown_words_are_errors():
-    ours, unknown = criterion(), torch.tensor([TARGET.unk()])
-    assert ours._text(unknown) != ours._text(unknown, escape_unk=True)
+@pytest.mark.parametrize("word, error", [(TARGET.unk(), 1.0), (TARGET.index("a"), 0.0)])
+def test_unknown_words_are_errors(subject, word, error, monkeypatch):
+    """Even where the reference has one too."""
+    sentence = torch.tensor([word, TARGET.eos()])
+    found = [{"tokens": sentence, "score": torch.tensor(-1.0)}] * 5
+    monkeypatch.setattr(TASK, "inference_step", lambda *_: [found])
+    candidates = criterion()._find_candidates(subject.model, {"target": sentence.unsqueeze(0)})
+    subject.model.eval()
+    assert float(candidates.risk) == pytest.approx(error)
 
 
 @pytest.mark.parametrize("words", ["a b c d e f", "a b c d", "a", "b", "x y", "", "a a a a", "f e d c b a"])
@@ -177,7 +183,7 @@ def test_refuses_language_models():
 
 
 def test_mixed_precision_reaches_all_parameters():
-    """Autocast keeps its copies of parameters; those made while searching have no gradient."""
+    """Autocast may keep its copies of parameters; those made while searching have no gradient."""
     subject = Subject("rnn_attn", {**SMALL, "dropout": 0.0})
     model = subject.copy(torch.float32)
     gradients = []
