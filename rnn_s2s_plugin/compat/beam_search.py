@@ -12,29 +12,20 @@ from .mending import mend
 
 
 @mend(search.BeamSearch, "step")
-def choose_within_hypotheses_first(
+def add_scores_to_the_best_words(
     original, self, step, lprobs, scores, prev_output_tokens=None, original_batch_idxs=None, candidate_multiple=2
 ):
     """fairseq adds a hypothesis' score to those of all words before it looks for the best.
 
-    What is among the best of a sentence is among the best of its hypothesis: those alone get the score.
+    Here only words get it that may be among them.
     """
-    sentences, beams, vocabulary = lprobs.shape
-    hypotheses = lprobs[:, :1] if step == 0 else lprobs  # at first they are all the same
-    candidates = min(candidate_multiple * beams, hypotheses[0].numel() - 1)
-    numbers, words = top_k(hypotheses.flatten(0, 1), min(candidates, vocabulary))
-    if step > 0:
-        numbers = numbers + scores[:, :, step - 1].reshape(-1, 1)
-    best, places = numbers.view(sentences, -1).topk(candidates)
-    return best, words.view(sentences, -1).gather(1, places), places.div(words.size(1), rounding_mode="trunc")
-
-
-class NoTemperature:
-    """Tensors divided by it stay as they are."""
-
-    @classmethod
-    def __torch_function__(cls, function, types, args=(), kwargs=None):
-        return args[0]
+    beams, vocabulary = lprobs.shape[1:]
+    if step == 0:
+        lprobs, before = lprobs[:, :1], lprobs.new_zeros(len(lprobs), 1)  # at first all hypotheses are the same
+    else:
+        before = scores[:, :, step - 1]
+    best, places = top_k(lprobs, before, min(candidate_multiple * beams, lprobs[0].numel() - 1))  # never padding
+    return best, places.fmod(vocabulary), places.div(vocabulary, rounding_mode="trunc")
 
 
 class RowsOfSoftmax(torch.Tensor):
@@ -47,7 +38,7 @@ class RowsOfSoftmax(torch.Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # what is computed from it is a plain tensor
 
     def __ne__(self, other):
-        if other is self and bool(self[:, 0].isfinite().all()):
+        if other is self and bool(self[:, 0].sum().isfinite()):
             return slice(0)
         return super().__ne__(other)
 
@@ -55,13 +46,32 @@ class RowsOfSoftmax(torch.Tensor):
 
 
 @mend(EnsembleModel, "forward_decoder")
-def divide_and_check_only_where_needed(
-    original, self, tokens, encoder_outs, incremental_states, temperature: float = 1.0
-):
-    """fairseq divides all logits by a temperature of 1, and looks for NaN in all log-probabilities."""
-    temperature = NoTemperature() if temperature == 1.0 else temperature
-    log_probs, attention = original(self, tokens, encoder_outs, incremental_states, temperature)
-    (first, *others) = self.models
-    if others or log_probs.is_cuda or not getattr(getattr(first, "decoder", None), "ends_in_softmax", False):
-        return log_probs, attention
+def compute_once_and_in_place(original, self, tokens, encoder_outs, incremental_states, temperature: float = 1.0):
+    """fairseq divides all logits by a temperature of 1, writes log-probabilities beside them, and looks there for NaN.
+
+    It also computes the first word for every hypothesis of a sentence, though at first they are all the same.
+    """
+    (model, *others) = self.models
+    decoder = getattr(model, "decoder", None)
+    if others or tokens.is_cuda or not getattr(decoder, "ends_in_softmax", False):
+        return original(self, tokens, encoder_outs, incremental_states, temperature)
+    encoder_out, state = encoder_outs[0] if self.has_encoder() else None, incremental_states[0]
+    copies = 1 if tokens.size(1) > 1 or encoder_out is None or _is_random(model) else encoder_out.beams
+    logits, extra = decoder(tokens[::copies], encoder_out=encoder_out, incremental_state=state)
+    logits, (attention,) = logits[:, -1], extra["attn"]
+    logits = logits if temperature == 1.0 else logits.div_(temperature)
+    if logits.dtype == torch.float32:
+        log_probs = torch.log_softmax(logits, dim=-1, out=logits)
+    else:
+        log_probs = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+    attention = attention if attention is None else attention[:, -1]
+    if copies > 1:
+        rows = torch.arange(len(log_probs)).repeat_interleave(copies)
+        decoder.reorder_incremental_state(state, rows)
+        log_probs, attention = log_probs[rows], attention if attention is None else attention[rows]
     return log_probs.as_subclass(RowsOfSoftmax), attention
+
+
+def _is_random(model) -> bool:
+    """Whether ``--retain-dropout`` keeps dropout on."""
+    return any(getattr(module, "active", False) for module in model.modules())

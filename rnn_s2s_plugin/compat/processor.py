@@ -1,9 +1,11 @@
 """Settings of the process with which everything runs faster; none changes a result beyond rounding."""
 
+import contextlib
 import ctypes
 import gc
 import os
 from pathlib import Path
+from typing import Iterator
 
 import torch
 
@@ -43,6 +45,17 @@ def _is_amd() -> bool:
 def _products_are_float32() -> bool:
     x = torch.full((64, 64), 1 + 2**-20)
     return bool((x @ torch.eye(64) == x).all())
+
+
+@contextlib.contextmanager
+def small_products() -> Iterator[None]:
+    """Leaves float32 products within to MKL: oneDNN makes a program for every new shape, about a millisecond each."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
 
 
 def forget_rare_shapes() -> None:

@@ -10,7 +10,6 @@ from fairseq.models import FairseqEncoderDecoderModel
 from fairseq.tasks.language_modeling import LanguageModelingTask
 
 from ..errors import UsageError
-from ..modules.output import OutputProjection
 from ..quantization import quantize
 from .config import Seq2SeqConfig, complete
 from .decoder import RNNDecoder
@@ -67,8 +66,6 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
         if self.int8:
             quantize(self)
             self.int8 = False  # once is enough
-        elif isinstance(self.decoder.output, OutputProjection):
-            self.decoder.output.lay_out_for_inference()
 
     def max_positions(self) -> Tuple[int, int]:
         return self.encoder.max_positions(), self.decoder.max_positions()

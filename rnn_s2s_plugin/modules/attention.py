@@ -7,6 +7,7 @@ Shapes: B sentences, T target positions, S source positions, H heads, D dims of 
 """
 
 import math
+from contextlib import nullcontext
 from typing import Dict, NamedTuple, Optional
 
 import torch
@@ -15,7 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ..compat.processor import small_products
 from .dropout import SequenceDropout
+from .linear import Linear
 
 
 class Score(NamedTuple):
@@ -100,10 +103,10 @@ class Attention(nn.Module):
         self.score = parts
         self.heads = heads
         self.dropout = SequenceDropout(dropout)
-        self.query_proj = nn.Linear(query_dim, dim, bias=False) if parts.projects_query else nn.Identity()
+        self.query_proj = Linear(query_dim, dim, bias=False) if parts.projects_query else nn.Identity()
         self.key_proj = nn.Linear(source_dim, dim, bias=False) if parts.projects_keys else nn.Identity()
         self.value_proj = nn.Linear(source_dim, source_dim, bias=False) if heads > 1 else nn.Identity()
-        self.out_proj = nn.Linear(source_dim, source_dim, bias=False) if heads > 1 else nn.Identity()
+        self.out_proj = Linear(source_dim, source_dim, bias=False) if heads > 1 else nn.Identity()
         if parts.additive:
             self.v = nn.Parameter(torch.empty(heads, dim // heads).uniform_(-1, 1) * math.sqrt(3 * heads / dim))
         if parts.normalised:
@@ -137,15 +140,18 @@ class Attention(nn.Module):
         # The beams of a sentence share its memory: to attention they are further positions of one target.
         query = query.reshape(keys.size(0), -1, query.size(2))
         previous = previous if previous is None else previous.reshape(*query.shape[:2], -1)
-        scores = self._scores(self._split_heads(self.query_proj(query)), keys, previous)
-        # Softmax in float32: half precision rounds sums over long sources.
-        scores = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
-        scores = scores.masked_fill(padding[:, None, None, :], torch.finfo(scores.dtype).min)
-        weights = torch.softmax(scores, dim=-1)
-        kept = self.dropout(weights).to(values.dtype)
-        contexts = self.out_proj(self._merge_heads(torch.matmul(kept, values)))
+        query = self._split_heads(self.query_proj(query))
+        searches = length == 1 and not (query.is_cuda or torch.is_grad_enabled())
+        with small_products() if searches else nullcontext():
+            scores = self._scores(query, keys, previous)
+            # Softmax in float32: half precision rounds sums over long sources.
+            scores = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
+            scores = scores.masked_fill(padding[:, None, None, :], torch.finfo(scores.dtype).min)
+            weights = torch.softmax(scores, dim=-1)
+            kept = self.dropout(weights).to(values.dtype)
+            contexts = self._merge_heads(torch.matmul(kept, values))
         weights = weights.unflatten(2, (-1, length)).transpose(1, 2).flatten(0, 1)
-        return contexts.reshape(rows, length, -1), weights
+        return self.out_proj(contexts).reshape(rows, length, -1), weights
 
     def _scores(self, query: Tensor, keys: Tensor, previous: Optional[Tensor]) -> Tensor:
         if not self.score.additive:

@@ -7,20 +7,19 @@ and back.
 
 from functools import partial
 from itertools import pairwise
-from typing import Callable, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from ..compat.packing import pack
 from .linear_recurrence import LINEAR_CELLS, LinearRecurrence
 
 NONLINEAR_CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 State = Tuple[Tensor, ...]
-
-FEW_ROWS = 64
 
 
 class Padding:
@@ -85,6 +84,8 @@ def _last_word(x: Tensor, lengths: Tensor) -> Tensor:
 class NonlinearRecurrence(nn.Module):
     """One layer of LSTM (Hochreiter & Schmidhuber 1997), GRU (Cho et al. 2014) or tanh RNN (Elman 1990)."""
 
+    packed = None
+
     def __init__(self, cell: str, input_dim: int, hidden_dim: int):
         super().__init__()
         self.rnn = NONLINEAR_CELLS[cell](input_dim, hidden_dim, batch_first=True)
@@ -106,9 +107,8 @@ class NonlinearRecurrence(nn.Module):
         Returns:
             outputs (batch, length, hidden_dim) and the state.
         """
-        if state is not None and lengths is None and self._is_short_step(x):
-            h, c = torch.lstm_cell(x.squeeze(1), state, *self.rnn.all_weights[0])
-            return h.unsqueeze(1), (h, c)
+        if state is not None and lengths is None and self._is_search_step(x):
+            return self._step(x.squeeze(1), *state)
         if state is not None:
             state = tuple(part.unsqueeze(0).to(x.dtype) for part in state)
             state = state if self.has_cell_state else state[0]
@@ -119,10 +119,20 @@ class NonlinearRecurrence(nn.Module):
             return y, (_last_word(y, lengths),)
         return y, tuple(part.squeeze(0) for part in (state if self.has_cell_state else (state,)))
 
-    def _is_short_step(self, x: Tensor) -> bool:
-        # In search oneDNN's LSTM spends more time on a few rows' preparation than on them.
-        few = x.size(1) == 1 and x.size(0) <= FEW_ROWS
-        return few and self.has_cell_state and not (x.is_cuda or torch.is_grad_enabled())
+    def make_generation_fast_(self, **_: Any) -> None:
+        """Before fairseq generates: packs an LSTM's matrices, which oneDNN's LSTM does at every step of the search."""
+        if self.has_cell_state:
+            w_input, w_hidden, *biases = self.rnn.all_weights[0]
+            self.packed = pack([w_input, w_hidden], biases)
+
+    def _is_search_step(self, x: Tensor) -> bool:
+        return x.size(1) == 1 and self.packed is not None and self.packed.serves(x)
+
+    def _step(self, x: Tensor, h: Tensor, c: Tensor):
+        write, forget, candidate, output = self.packed(torch.cat([x, h], dim=1)).chunk(4, dim=1)
+        c = (forget.sigmoid_() * c).addcmul_(write.sigmoid_(), candidate.tanh_())
+        h = c.tanh().mul_(output.sigmoid_())
+        return h.unsqueeze(1), (h, c)
 
     def _packed(self, x: Tensor, state, lengths: Tensor):
         # The LSTM's cell state at the last word is not among its outputs: packing is the one way to it. It costs a

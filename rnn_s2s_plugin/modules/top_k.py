@@ -6,31 +6,34 @@ import torch
 from torch import Tensor
 
 BLOCK = 64
-FEW_ROWS = 16
+FEW_NUMBERS = 1 << 16
 
 
-def top_k(x: Tensor, k: int) -> Tuple[Tensor, Tensor]:
-    """As ``torch.topk`` along the last dimension, in one fast pass where rows are many and long.
+def top_k(x: Tensor, added: Tensor, k: int) -> Tuple[Tensor, Tensor]:
+    """As ``torch.topk`` of each group's numbers, in one fast pass where they are many.
 
     The k largest numbers lie in the k blocks with the largest maxima: those blocks alone are searched. PyTorch on CPU
     pairs every number with its index first, which takes longer; on GPUs PyTorch's own is used.
 
     Args:
-        x: (rows, n), contiguous or not.
-        k: at most n.
+        x: (groups, rows, n), contiguous or not.
+        added: (groups, rows), what is added to all numbers of a row.
+        k: at most rows * n.
 
     Returns:
-        the numbers (rows, k), largest first, and their indices.
+        the sums (groups, k), largest first, and their indices among the rows * n of the group.
     """
-    rows, n = x.shape
-    whole_blocks = n // BLOCK
-    if x.is_cuda or rows <= FEW_ROWS or whole_blocks < 2 * k:
-        return torch.topk(x, k)
-    whole = whole_blocks * BLOCK
-    maxima = x[:, :whole].unflatten(1, (whole_blocks, BLOCK)).amax(-1)
-    blocks = maxima.topk(k).indices.unsqueeze(-1)
-    columns = (blocks * BLOCK + torch.arange(BLOCK, device=x.device)).flatten(1)
-    remainder = torch.arange(whole, n, device=x.device).expand(rows, -1)
-    columns = torch.cat([columns, remainder], dim=1)
-    numbers, places = x.gather(1, columns).topk(k)
-    return numbers, columns.gather(1, places)
+    groups, rows, n = x.shape
+    blocks, added = n // BLOCK, added.unsqueeze(-1)
+    if x.is_cuda or groups * rows * n <= FEW_NUMBERS or rows * blocks < 2 * k:
+        return torch.topk((x + added).flatten(1), k)
+    whole = blocks * BLOCK
+    maxima = x[..., :whole].unflatten(-1, (blocks, BLOCK)).amax(-1) + added
+    chosen = maxima.flatten(1).topk(k).indices
+    row = chosen.div(blocks, rounding_mode="floor")
+    first = row * n + (chosen - row * blocks) * BLOCK
+    columns = (first.unsqueeze(-1) + torch.arange(BLOCK)).flatten(1)
+    remainder = (torch.arange(rows).unsqueeze(1) * n + torch.arange(whole, n)).flatten().expand(groups, -1)
+    in_blocks = x.flatten(1).gather(1, columns).view(groups, k, BLOCK) + added.squeeze(-1).gather(1, row).unsqueeze(-1)
+    numbers, places = torch.cat([in_blocks.flatten(1), (x[..., whole:] + added).flatten(1)], dim=1).topk(k)
+    return numbers, torch.cat([columns, remainder], dim=1).gather(1, places)

@@ -13,7 +13,7 @@ from rnn_s2s_plugin.compat.beam_search import RowsOfSoftmax
 SENTENCES, BEAMS = 6, 5
 
 
-@pytest.mark.parametrize("vocabulary", [3, 11, 40, 2000, 5003])
+@pytest.mark.parametrize("vocabulary", [3, 11, 40, 2000, 20003])
 @pytest.mark.parametrize("step", [0, 1, 7])
 @pytest.mark.parametrize("candidate_multiple", [1, 2])
 def test_step_equals_that_of_fairseq(vocabulary, step, candidate_multiple):
@@ -57,7 +57,10 @@ def test_rows_compare_and_compute_like_tensors():
 
 def test_the_same_hypotheses_and_scores_as_with_the_passes(fairseq, corpus, checkpoint, monkeypatch):
     def hypotheses(*more):
-        return fairseq("generate", corpus.data, "--path", checkpoint, "--nbest", 5, "--max-len-b", 12, *more).field("H")
+        command = ("generate", corpus.data, "--path", checkpoint, "--nbest", 5, "--max-len-b", 12, *more)
+        lines = [line.split("\t") for line in fairseq(*command).output.splitlines() if line.startswith(("H-", "P-"))]
+        numbers = [float(number) for line in lines for number in line[1].split()]
+        return [line[2:] for line in lines], torch.tensor(numbers)
 
     cases = [
         (),
@@ -65,9 +68,36 @@ def test_the_same_hypotheses_and_scores_as_with_the_passes(fairseq, corpus, chec
         ("--unkpen", 1, "--min-len", 3),
         ("--prefix-size", 2),
         ("--beam", 1, "--nbest", 1),
+        ("--path", f"{checkpoint}:{checkpoint}"),
+        ("--no-repeat-ngram-size", 2),
+        ("--diverse-beam-groups", 5),
+        ("--diversity-rate", 0.5),
+        ("--sampling", "--seed", 3),
+        ("--sampling", "--sampling-topk", 3, "--seed", 3),
+        ("--retain-dropout", "--seed", 3),
     ]
     found = [hypotheses(*case) for case in cases]
     monkeypatch.setattr(search.BeamSearch, "step", search.BeamSearch.step.__wrapped__)
     monkeypatch.setattr(EnsembleModel, "forward_decoder", EnsembleModel.forward_decoder.__wrapped__)
-    assert found == [hypotheses(*case) for case in cases]
-    assert found[0] != found[1]
+    for case, (words, scores) in zip(cases, found):
+        expected_words, expected_scores = hypotheses(*case)
+        assert words == expected_words, case
+        torch.testing.assert_close(scores, expected_scores, rtol=0, atol=1e-4)
+    assert found[0][0] != found[3][0]
+
+
+def test_the_same_with_constraints(fairseq, corpus, checkpoint, monkeypatch):
+    """Words that must be said come in fairseq-interactive only, and have a search of their own."""
+    sentences = "\n".join(f"{line}\tTHREE NINE" for line in (corpus.raw / "test.src").read_text().splitlines()[:4])
+    (corpus.raw / "constrained").write_text(sentences + "\n")
+
+    def hypotheses():
+        command = ("interactive", corpus.data, "--path", checkpoint, "--max-len-b", 12, "--constraints")
+        return fairseq(*command, "--input", corpus.raw / "constrained").field("H")
+
+    found = hypotheses()
+    monkeypatch.setattr(EnsembleModel, "forward_decoder", EnsembleModel.forward_decoder.__wrapped__)
+    for ours, theirs in zip(found.values(), hypotheses().values()):
+        (score, words), (expected_score, expected_words) = ours.split("\t"), theirs.split("\t")
+        assert words == expected_words and {"THREE", "NINE"} <= set(words.split())
+        assert abs(float(score) - float(expected_score)) < 1e-4

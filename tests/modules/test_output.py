@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from rnn_s2s_plugin.modules import output
 from rnn_s2s_plugin.modules.output import ACTIVATIONS, OutputFactor, OutputProjection
 
 
@@ -32,13 +33,18 @@ def test_projection():
     assert projection(x).shape == (2, 4, 7)
 
 
-def test_layout_for_inference_keeps_the_logits_and_leaves_a_tied_embedding_alone():
+@pytest.mark.parametrize("packs", [True, False])
+def test_layout_for_inference_keeps_the_logits_and_leaves_a_tied_embedding_alone(packs, monkeypatch):
     torch.manual_seed(1)
     embedding = torch.nn.Embedding(7, 5)
     projection = OutputProjection(5, 7)
     projection.weight = embedding.weight
     x = torch.randn(2, 4, 5)
     expected = projection(x)
-    projection.lay_out_for_inference()
-    torch.testing.assert_close(projection(x), expected)
-    assert projection.weight.t().is_contiguous() and embedding.weight.is_contiguous()
+    if not packs:
+        monkeypatch.setattr(output, "pack", lambda *_: None)
+    projection.make_generation_fast_()
+    with torch.no_grad():
+        torch.testing.assert_close(projection(x), expected)
+    assert (projection.packed is not None) == packs
+    assert embedding.weight.is_contiguous() and projection.weight.t().is_contiguous() != packs

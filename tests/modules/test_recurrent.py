@@ -54,6 +54,22 @@ def test_nonlinear_cells_equal_the_equations(cell):
         close(torch.stack([part[row] for part in state]), expected_state)
 
 
+@pytest.mark.parametrize("rows", [1, 5, 100])
+@torch.no_grad()
+def test_packed_steps_of_an_lstm_equal_the_whole(rows):
+    torch.manual_seed(1)
+    layer, x = NonlinearRecurrence("lstm", INPUT, HIDDEN), torch.randn(rows, 4, INPUT)
+    state = tuple(torch.randn(rows, HIDDEN) for _ in range(2))
+    expected, expected_state = layer(x, state)
+    layer.make_generation_fast_()
+    steps = []
+    for x_t in x.split(1, dim=1):
+        y, state = layer(x_t, state)
+        steps.append(y)
+    torch.testing.assert_close(torch.cat(steps, dim=1), expected)
+    torch.testing.assert_close(state, expected_state)
+
+
 @pytest.mark.parametrize("cell", NONLINEAR_CELLS)
 def test_nonlinear_cells_start_from_a_state_and_stop_at_the_last_word(cell):
     layer = build(NonlinearRecurrence(cell, INPUT, HIDDEN))

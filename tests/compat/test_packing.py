@@ -1,0 +1,62 @@
+"""Packed matrices multiply as the matrices themselves."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from rnn_s2s_plugin.compat.packing import ROWS, linear, pack
+from rnn_s2s_plugin.modules.linear import Linear
+
+INPUTS, OUTPUTS = 24, 37
+
+
+def close(found, expected):
+    accuracy = 0.05 if expected.dtype == torch.bfloat16 else 1e-5
+    torch.testing.assert_close(found, expected, rtol=accuracy, atol=accuracy)
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (5, 1), (ROWS,), (ROWS + 1,), (4, 3, ROWS - 1)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("biases", [0, 1, 2])
+@torch.no_grad()
+def test_product_with_matrices_side_by_side(shape, dtype, biases):
+    torch.manual_seed(1)
+    x, y = torch.randn(*shape, INPUTS, dtype=dtype), torch.randn(*shape, INPUTS + 1, dtype=dtype)
+    v, w = torch.randn(OUTPUTS, INPUTS, dtype=dtype), torch.randn(INPUTS + 1, OUTPUTS, dtype=dtype).t()
+    bias = torch.randn(biases, OUTPUTS, dtype=dtype)
+    packed = pack([v, w], list(bias))
+    joined = torch.cat([x, y], dim=-1)
+    assert packed.serves(joined)
+    found = packed(joined)
+    assert found.shape == (*shape, OUTPUTS)
+    close(found, F.linear(x, v) + F.linear(y, w) + bias.sum(0))
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+def test_layer_is_copied_and_saved_with_its_packed_matrix(duplicate):
+    layer = Linear(INPUTS, OUTPUTS)
+    layer.make_generation_fast_(name="layer")
+    x = torch.randn(3, INPUTS)
+    with torch.no_grad():
+        close(duplicate(layer)(x), layer(x))
+    assert list(layer.state_dict()) == ["weight", "bias"]
+
+
+def test_not_where_a_gradient_or_another_precision_is_wanted():
+    weight = torch.randn(OUTPUTS, INPUTS, requires_grad=True)
+    packed = pack([weight])
+    x = torch.randn(3, INPUTS)
+    assert not packed.serves(x)
+    linear(x, weight, None, packed).sum().backward()
+    assert weight.grad is not None
+    with torch.no_grad():
+        assert packed.serves(x) and not packed.serves(x.double())
+
+
+def test_not_where_it_is_not_possible(monkeypatch):
+    assert pack([torch.randn(OUTPUTS, INPUTS, dtype=torch.float64)]) is None
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert pack([torch.randn(OUTPUTS, INPUTS)]) is None
