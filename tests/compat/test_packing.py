@@ -14,7 +14,7 @@ INPUTS, OUTPUTS = 24, 37
 
 
 def close(found, expected):
-    accuracy = 0.05 if expected.dtype == torch.bfloat16 else 1e-5
+    accuracy = 0.1 if expected.dtype == torch.bfloat16 else 1e-5
     torch.testing.assert_close(found, expected, rtol=accuracy, atol=accuracy)
 
 
