@@ -34,6 +34,14 @@ def test_products_go_to_onednn_where_mkl_is_slow(monkeypatch, precision):
     assert torch.get_float32_matmul_precision() == "medium"
 
 
+def test_small_products_do_not_and_the_precision_comes_back(precision):
+    precision("medium")
+    with pytest.raises(KeyError), processor.small_products():
+        assert torch.get_float32_matmul_precision() == "highest"
+        raise KeyError
+    assert torch.get_float32_matmul_precision() == "medium"
+
+
 @pytest.mark.parametrize("otherwise", ({"amd": False}, {"capability": "AVX2"}, {"gpu": True}, {"exact": False}))
 def test_elsewhere_nothing_is_set(monkeypatch, precision, otherwise):
     precision("highest")
