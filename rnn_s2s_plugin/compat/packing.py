@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-PRECISIONS = (torch.float32, torch.bfloat16)
 ROWS = 16
 
 
 class Packed:
-    """A matrix and a bias that are not trained any more: the matrix is brought into oneDNN's order once.
+    """A matrix and a bias, the matrix in oneDNN's order; of use as long as nobody changes them.
 
     Args:
         weights: (outputs, inputs) each; with more than one, inputs are expected next to each other.
@@ -26,13 +25,18 @@ class Packed:
         self.sources = tuple(weights), tuple(biases)
         self.matrix = torch.ops.mkldnn._reorder_linear_weight(torch.cat([w.detach() for w in weights], dim=1), None)
         self.bias = sum(bias.detach() for bias in biases) if biases else None
+        self.version = self._version_of_sources()
 
     def __reduce__(self):
         return Packed, self.sources  # oneDNN's tensors can neither be copied nor saved
 
     def serves(self, x: Tensor) -> bool:
-        """Whether x can be multiplied and no gradient is wanted."""
-        return not (torch.is_grad_enabled() or x.is_cuda) and x.dtype == self.matrix.dtype
+        """Whether x can be multiplied, no gradient is wanted, and the matrix is still what was packed."""
+        suits = not (torch.is_grad_enabled() or x.is_cuda) and x.dtype == self.matrix.dtype
+        return suits and self.version == self._version_of_sources()
+
+    def _version_of_sources(self) -> Sequence[int]:
+        return [0 if part.is_inference() else part._version for parts in self.sources for part in parts]
 
     def __call__(self, x: Tensor) -> Tensor:
         """(…, inputs) -> (…, outputs).
@@ -50,8 +54,14 @@ class Packed:
 def pack(weights: Sequence[Tensor], biases: Sequence[Tensor] = ()) -> Optional[Packed]:
     """The packed matrix, or None for one that is not oneDNN's: on a GPU, in another precision, in another build."""
     available = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-    suitable = all(w.device.type == "cpu" and w.dtype in PRECISIONS for w in weights)
-    return Packed(weights, biases) if available and suitable else None
+    suitable = available and all(w.device.type == "cpu" and _is_known(w.dtype) for w in weights)
+    return Packed(weights, biases) if suitable else None
+
+
+def _is_known(precision: torch.dtype) -> bool:
+    if precision == torch.bfloat16:  # not every processor does
+        return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return precision == torch.float32
 
 
 def linear(x: Tensor, weight: Tensor, bias: Optional[Tensor], packed: Optional[Packed]) -> Tensor:

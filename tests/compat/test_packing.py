@@ -56,7 +56,31 @@ def test_not_where_a_gradient_or_another_precision_is_wanted():
         assert packed.serves(x) and not packed.serves(x.double())
 
 
+def test_not_after_the_matrix_has_changed():
+    """A model that is trained on, or loads another checkpoint, after it was prepared for generation."""
+    layer, x = Linear(INPUTS, OUTPUTS), torch.randn(3, INPUTS)
+    layer.make_generation_fast_(name="layer")
+    layer(x).sum().backward()
+    torch.optim.SGD(layer.parameters(), lr=1.0).step()
+    with torch.no_grad():
+        assert not layer.packed.serves(x)
+        close(layer(x), F.linear(x, layer.weight, layer.bias))
+        layer.make_generation_fast_(name="layer")
+        assert layer.packed.serves(x)
+        layer.load_state_dict(Linear(INPUTS, OUTPUTS).state_dict())
+        close(layer(x), F.linear(x, layer.weight, layer.bias))
+
+
+def test_of_a_model_made_in_inference_mode():
+    with torch.inference_mode():
+        layer, x = Linear(INPUTS, OUTPUTS), torch.randn(3, INPUTS)
+        layer.make_generation_fast_(name="layer")
+        close(layer(x), F.linear(x, layer.weight, layer.bias))
+
+
 def test_not_where_it_is_not_possible(monkeypatch):
     assert pack([torch.randn(OUTPUTS, INPUTS, dtype=torch.float64)]) is None
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    assert pack([torch.randn(OUTPUTS, INPUTS, dtype=torch.bfloat16)]) is None
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     assert pack([torch.randn(OUTPUTS, INPUTS)]) is None
