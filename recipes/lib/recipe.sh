@@ -76,7 +76,7 @@ set_defaults() {
     : "${TEACHER_UPDATE:=$MAX_UPDATE}" "${TRAIN_MINUTES:=0}" "${LR:=0.001}" "${SCHEDULE:=inverse_sqrt}" "${WARMUP:=400}" "${SMOOTHING:=0.1}" "${CLIP:=5}"
     : "${CRITERION:=fused_label_smoothed_cross_entropy}"
     : "${SAVE_UPDATES:=0}" "${KEEP:=10}" "${AVERAGE:=5}" "${AVERAGE_BY:=last}" "${BEAM:=5}" "${LENPEN:=1}" "${GENERATE_TOKENS:=8000}"
-    : "${RISK_UPDATE:=0}" "${RISK_LR:=0.0003}"
+    : "${RISK_UPDATE:=0}" "${RISK_LR:=0.0005}"
     : "${NODES:=1}" "${NODE_RANK:=0}" "${MASTER_ADDR:=localhost}" "${MASTER_PORT:=29500}"
     : "${GPUS:=auto}" "${PRECISION:=auto}" "${RAW_DIR:=}" "${MIRROR:=}"
     check_values

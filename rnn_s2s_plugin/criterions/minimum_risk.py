@@ -40,7 +40,7 @@ class MinimumRiskConfig(LabelSmoothedCrossEntropyCriterionConfig):
         default=5, metadata={"help": "translations per sentence whose risk is weighed up: the beam of the search, n"}
     )
     risk_sharpness: float = field(
-        default=5.0, metadata={"help": "κ: the higher, the more the risk is that of the best translation alone"}
+        default=8.0, metadata={"help": "κ: the higher, the more the risk is that of the best translation alone"}
     )
     risk_token_loss: float = field(
         default=0.03, metadata={"help": "λ: weight of the label-smoothed loss of a word beside the risk of a sentence"}
@@ -82,7 +82,7 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
         ignore_prefix_size: int = 0,
         report_accuracy: bool = False,
         risk_candidates: int = 5,
-        risk_sharpness: float = 5.0,
+        risk_sharpness: float = 8.0,
         risk_token_loss: float = 0.03,
         risk_post_process: Optional[str] = None,
     ):

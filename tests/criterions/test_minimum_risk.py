@@ -86,7 +86,7 @@ def test_equals_the_definition_with_gradients(subject, options):
     expected, expected_risk = by_the_definition(
         subject,
         candidates,
-        options.get("risk_sharpness", 5.0),
+        options.get("risk_sharpness", 8.0),
         options.get("risk_token_loss", 0.03),
         options.get("ignore_prefix_size", 0),
     )
@@ -110,7 +110,7 @@ def test_missing_candidates_have_no_weight(subject, monkeypatch):
         assert (candidates.weights[number, len(of_x) :] == 0).all()
         scores = [one["score"].double() for one in of_x]
         errors = [1 - sentence_bleu(words(one["tokens"]), words(subject.targets[number])) for one in of_x]
-        assert float(candidates.risk[number]) == pytest.approx(float(risk(scores, errors, 5.0)), rel=1e-5)
+        assert float(candidates.risk[number]) == pytest.approx(float(risk(scores, errors, 8.0)), rel=1e-5)
     monkeypatch.setattr(ours, "_find_candidates", lambda *_: candidates)
     assert ours(subject.model.train(), subject.sample)[0].isfinite()
 
