@@ -108,7 +108,7 @@ def record(name: str, seed: int, run: Path) -> Dict[str, Any]:
         "parameters": int(re.findall(r"num\. shared model params: ([\d,]+)", logs[0])[-1].replace(",", "")),
         "updates": sum(updates),
         "train_minutes": round(sum(count / speed for count, speed in zip(updates, speeds)) / 60, 1),
-        "settings": (run / "settings").read_text().splitlines(),
+        "settings": [*(run / "settings").read_text().splitlines(), *[f"RISK_UPDATE={updates[-1]}"] * risk],
         "bleu": {test: report["tests"][split]["bleu_tokenized"] for test, split in TESTS.items()},
         "chrf": {test: report["tests"][split]["chrf"] for test, split in TESTS.items()},
     }
