@@ -13,6 +13,7 @@ import logging
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -135,6 +136,22 @@ def run_fairseq_process(command: str, *args, stdin: str = "", timeout: float = 1
         process.kill()
         raise
     return Result(output, process.returncode)
+
+
+def train_in_two_processes(data: Path, *args, timeout: float = 120) -> list:
+    """The results of two ``fairseq-train DATA ARGS`` that train together, the first of which logs and saves."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    together = f"--distributed-world-size 2 --distributed-backend gloo --distributed-init-method {address}"
+    options = [*args, *together.split(), "--distributed-no-spawn", "--distributed-rank"]
+    processes = [start_fairseq("train", data, *options, rank) for rank in range(2)]
+    try:
+        outputs = [process.communicate(timeout=timeout)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [Result(output, process.returncode) for output, process in zip(outputs, processes)]
 
 
 @pytest.fixture(scope="session")

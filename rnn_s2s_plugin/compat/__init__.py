@@ -11,7 +11,7 @@ from .versions import restore_numpy_compat, silence_warnings_about_fairseq, warn
 
 warn_about_unknown_fairseq()  # first: with another version the imports below may find nothing to mend
 
-from . import beam_search, data, generation, options, precision, saving  # noqa: E402, F401  (mended by their import)
+from . import beam_search, data, distributed, generation, options, precision, saving  # noqa: E402, F401  (mended by their import)
 from .checkpoints import allow_checkpoint_classes  # noqa: E402
 from .messages import print_usage_errors_plainly  # noqa: E402
 from .processor import (  # noqa: E402

@@ -2,11 +2,10 @@
 
 import os
 import shutil
-import socket
 
 import pytest
 import torch
-from conftest import SHORT, SIZES, TINY_LSTM, TRAIN_TINY, start_fairseq
+from conftest import SHORT, SIZES, TINY_LSTM, TRAIN_TINY, train_in_two_processes
 from fairseq import checkpoint_utils
 
 from rnn_s2s_plugin.errors import UsageError
@@ -149,19 +148,6 @@ def test_resuming_with_another_optimizer_or_criterion_is_explained(options, trai
 def test_training_in_two_processes_resumes(corpus, checkpoint, tmp_path):
     """Only the first process reads the checkpoint; the second one gets it sent."""
     shutil.copy(checkpoint, tmp_path)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    options = "--max-epoch 2 --no-save --distributed-world-size 2 --distributed-no-spawn --distributed-backend gloo"
-    options += f" --ddp-backend legacy_ddp --distributed-init-method {address} --save-dir {tmp_path}"
-    processes = [
-        start_fairseq("train", corpus.data, *TRAIN_TINY, *options.split(), "--distributed-rank", rank)
-        for rank in range(2)
-    ]
-    try:
-        outputs = [process.communicate(timeout=120)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    assert "Loaded checkpoint" in outputs[0] and '"epoch": 2' in outputs[0]
+    results = train_in_two_processes(corpus.data, *TRAIN_TINY, "--max-epoch", 2, "--no-save", "--save-dir", tmp_path)
+    assert [result.returncode for result in results] == [0, 0], results
+    assert "Loaded checkpoint" in results[0].output and '"epoch": 2' in results[0].output
