@@ -25,7 +25,7 @@ setup(
     package_data={"rnn_s2s_plugin.inspect": ["page.html"]},
     python_requires=">=3.10",
     install_requires=[
-        "torch>=2.6",
+        "torch>=2.7",  # nonzero_static on CUDA
         "numpy",
         # fairseq itself does not import on Python >= 3.11, and new pip refuses what it depends on. This
         # package has the same import name and asks for torchaudio, which no text command imports.

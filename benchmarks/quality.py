@@ -37,13 +37,14 @@ class Row:
     options: str = ""
 
 
-def preset(name: str, **variables: str) -> Row:
-    """A preset with all that the recipe gives it."""
-    return Row({"ARCH": f"{name}_multi30k", **variables})
+def preset(name: str, options: str = "", **variables: str) -> Row:
+    """A preset with all that the recipe gives it, but for these options and variables."""
+    return Row({"ARCH": f"{name}_multi30k", **variables}, options)
 
 
 DIVERSE = {"DIVERSIFY": "1", "TEACHER": "rnn_attn_multi30k", "MAX_UPDATE": "12000"}  # the recipe has 16000
-RISK = {"RISK_UPDATE": "550"}  # an epoch
+RISK = {"RISK_UPDATE": "1100"}  # two epochs
+ONE_LAYER = "--encoder-layers 1"  # the preset has two
 PLAIN = {"CRITERION": "label_smoothed_cross_entropy"}  # of fairseq's own models
 ROWS = {
     "rnn_basic": preset("rnn_basic"),
@@ -54,9 +55,14 @@ ROWS = {
     "rnn_parallel + conv attention": preset("rnn_parallel_conv_attn"),
     "rnn_attn on diversified data": preset("rnn_attn", **DIVERSE),
     "rnn_conv_attn on diversified data": preset("rnn_conv_attn", **DIVERSE),
-    "rnn_parallel + attention on diversified data": preset("rnn_parallel_attn", **DIVERSE),
+    "rnn_parallel + attention, 1 encoder layer, on diversified data": preset(
+        "rnn_parallel_attn", ONE_LAYER, **DIVERSE
+    ),
     "rnn_attn on diversified data + minimum risk": preset("rnn_attn", **DIVERSE, **RISK),
     "rnn_conv_attn on diversified data + minimum risk": preset("rnn_conv_attn", **DIVERSE, **RISK),
+    "rnn_parallel + attention, 1 encoder layer, on diversified data + minimum risk": preset(
+        "rnn_parallel_attn", ONE_LAYER, **DIVERSE, **RISK
+    ),
     "fairseq lstm": Row(
         {"ARCH": "lstm", "LR": "0.002", **PLAIN},
         "--share-all-embeddings --encoder-embed-dim 128 --encoder-hidden-size 256 --encoder-bidirectional "
