@@ -66,7 +66,7 @@ stage_train() {
     settle "$RUN_DIR/settings" "$(settings ARCH SRC TGT SEED GLOBAL_TOKENS CRITERION LR SCHEDULE WARMUP SMOOTHING CLIP &&
         if ((DIVERSIFY)); then settings DIVERSIFY TEACHER; fi &&
         if [[ $SCHEDULE == polynomial_decay ]]; then settings MAX_UPDATE; fi &&
-        printf 'EXTRA=%s\n' "$(quoted "${EXTRA[@]}")")"
+        printf 'EXTRA=%s\n' "$(quoted "${EXTRA[@]//"$(dirname "$RUN_DIR")/"/}")")" # WORK may have been moved
     goal=$(settings MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES)
     ((NODE_RANK)) || lock "$RUN_DIR/.lock"
     if [[ -e $RUN_DIR/finished && $(<"$RUN_DIR/finished") == "$goal" ]]; then
