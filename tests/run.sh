@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets everything up (see install.sh) and runs all tests; arguments go to pytest: bash tests/run.sh -k alignment
+# Sets everything up (see install.sh) and runs all tests, on up to four cores; arguments go to pytest:
+# bash tests/run.sh -k alignment
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -8,4 +9,4 @@ export VIRTUAL_ENV="${VIRTUAL_ENV:-$PWD/.venv}"
 export PATH="$VIRTUAL_ENV/bin:$PATH"
 # The tests' tensors are too small to share between threads.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-python -m pytest tests "$@"
+python -m pytest tests --numprocesses auto --maxprocesses 4 --dist worksteal "$@"

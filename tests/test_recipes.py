@@ -243,8 +243,10 @@ def test_minimum_risk(work):
     assert "num_updates: 12 >= max_update: 12" in result.stdout
     assert re.search(r"\| risk 0\.\d", result.stdout)
     assert next(run_dir.glob("risk12.beam5.lenpen1/results.json"))
+    work = work.rename(work.with_name("moved"))
+    run_dir = work / run_dir.relative_to(run_dir.parents[1])
     again = recipe(work, "train", "average", "risk", "generate", **settings)
-    assert again.returncode == 0 and "\n+ " not in again.stdout
+    assert again.returncode == 0 and "\n+ " not in again.stdout, again.stdout
     plain = recipe(work, "--dry-run", "risk", "generate", **{**settings, "RISK_UPDATE": 0}).stdout
     assert "nothing to do: RISK_UPDATE=0" in plain and "--path" in plain and "risk/" not in plain
     other = refused(recipe(work, "risk", **{**settings, "RISK_LR": 0.1}))
@@ -264,7 +266,7 @@ def test_two_processes_train_what_one_trains(work):
     nodes = [command(work, "train", *extra, NODE_RANK=rank, **settings) for rank in (0, 1)]
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     started = [subprocess.Popen(**node, **output) for node in nodes]
-    outputs = [process.communicate(timeout=200)[0] for process in started]
+    outputs = [process.communicate(timeout=900)[0] for process in started]
     assert [process.returncode for process in started] == [0, 0], outputs
     assert "--update-freq 2" in single and "--update-freq 1" in outputs[0]
     losses = [[float(loss) for loss in re.findall(r" loss=([\d.]+), nll_loss", log)] for log in (single, outputs[0])]

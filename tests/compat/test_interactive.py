@@ -58,6 +58,6 @@ def test_interactive_serves_on_after_bad_lines_on_its_input(fairseq_process, cor
         file.write(b"\xff\n" + b"one " * 2000 + b"\none two\n")
     with open(tmp_path / "lines", "rb") as stdin:
         process = start_fairseq("interactive", corpus.data, "--path", checkpoint, *SHORT, stdin=stdin)
-        output, _ = process.communicate(timeout=240)
+        output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
     assert sum(line.startswith("H-") for line in output.splitlines()) == 2 and "\nH-2" in output
