@@ -36,6 +36,11 @@ WORDS = "zero one two three four five six seven eight nine".split()
 SIZES = {"train": 203, "valid": 21, "test": 29}
 
 
+def pytest_collection_modifyitems(items: list) -> None:
+    """The slowest tests first, so that no process is left alone with them at the end."""
+    items.sort(key=lambda item: item.path.name != "test_recipes.py")
+
+
 @dataclass(frozen=True)
 class Corpus:
     """A corpus of digits in words; the target is the source in reverse order and capitals.
