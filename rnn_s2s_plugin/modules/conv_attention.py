@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .attention import Attention, AttentionMemory
 from .causal_conv import depthwise, look_back, prepend_past
+from .linear import Linear
 
 CONTEXT_CONVS = ("depthwise", "gated", "lightweight")
 
@@ -52,11 +53,11 @@ class CausalConv(nn.Module):
             raise ValueError(f"{heads} heads of the context convolution do not divide {dim} dims")
         self.kind, self.kernel, self.dilation, self.heads = kind, kernel, dilation, heads
         if kind == "gated":
-            self.proj = nn.Linear(kernel * dim, 2 * dim)
+            self.proj = Linear(kernel * dim, 2 * dim)
         else:
             width = heads if kind == "lightweight" else dim
             self.taps = nn.Parameter(torch.empty(kernel, width).uniform_(-1, 1) / kernel**0.5)
-            self.proj = nn.Linear(dim, dim)
+            self.proj = Linear(dim, dim)
         if self.starts_as_identity:
             nn.init.ones_(self.taps[0])
             nn.init.eye_(self.proj.weight)

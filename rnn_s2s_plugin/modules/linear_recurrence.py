@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .causal_conv import depthwise, prepend_past
+from .linear import Linear
 from .scan import gated_scan
 
 LINEAR_CELLS = ("mingru", "minlstm")
@@ -50,7 +51,7 @@ class LinearRecurrence(nn.Module):
         self.conv = ShortConv(input_dim, conv_kernel) if conv_kernel else None
         self.output_gate = output_gate
         gates = 1 if cell == "mingru" else 2
-        self.in_proj = nn.Linear(input_dim, (gates + 1 + output_gate) * hidden_dim)
+        self.in_proj = Linear(input_dim, (gates + 1 + output_gate) * hidden_dim)
         self._spread_memories()
 
     def _spread_memories(self) -> None:
