@@ -206,6 +206,9 @@ def in_processes(work: Callable[..., None], arguments: Dict[str, Sequence[Any]],
         pipes[name], end = context.Pipe()
         context.Process(target=work, args=(name, *args, end), daemon=True).start()
         end.close()  # so that a process that dies is noticed
+        if DEVICE.type == "cpu":  # one after the other: together they would fight for the cores
+            results[name] = Process(pipes[name].recv(), [])
+    for name in pipes.keys() - results.keys():
         results[name] = Process(pipes[name].recv(), [])
     for _ in range(rounds):
         for name, pipe in pipes.items():
@@ -216,8 +219,9 @@ def in_processes(work: Callable[..., None], arguments: Dict[str, Sequence[Any]],
     return results
 
 
-def product_peak(precision: torch.dtype = torch.float32, size: int = 2048) -> float:
+def product_peak(precision: torch.dtype = torch.float32) -> float:
     """Floating-point operations per second of a large matrix product."""
+    size = 2048 if DEVICE.type == "cpu" else 8192
     a, b = (torch.randn(size, size, device=DEVICE, dtype=precision) for _ in range(2))
     out = torch.empty_like(a)
     return 2 * size**3 / min(in_turn({"": lambda: torch.mm(a, b, out=out)}, 5)[""].seconds)
@@ -229,12 +233,14 @@ def _recurrent_layer(x: Any, w_input: Any, w_hidden: Any, *_: Any, **__: Any) ->
 
 
 def count_products(function: Callable[[], Any]) -> int:
-    """Floating-point operations of the matrix products in a call (on CPU; cuDNN's recurrences are not seen)."""
+    """Floating-point operations of the matrix products in a call."""
     aten = torch.ops.aten
     formulas = {
         aten.addmm_: lambda _, a, b, *rest, **kwargs: 2 * a[0] * a[1] * b[1],
         aten.mkldnn_rnn_layer: _recurrent_layer,
         aten.mkldnn_rnn_layer_backward: lambda *args, **kwargs: 2 * _recurrent_layer(*args),
+        aten._cudnn_rnn: lambda x, weights, *_, **__: _recurrent_layer(x, *weights),
+        aten._cudnn_rnn_backward: lambda x, weights, *_, **__: 2 * _recurrent_layer(x, *weights),
     }
     with FlopCounterMode(display=False, custom_mapping=formulas) as counter:
         function()

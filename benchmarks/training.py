@@ -1,10 +1,13 @@
 """Training speed and memory of all architectures, next to fairseq's own models, OpenNMT-py and JoeyNMT at equal sizes.
 
-    python benchmarks/training.py [--hidden 256] [--tokens 4000] [--data BINARIZED] [--json results.json]
+    python benchmarks/training.py [--hidden 256] [--layers 4] [--tokens 4000] [--data BINARIZED] [--json results.json]
 
 Every system lives in a process of its own and they train in turn, a few batches at a time, the same batches for all.
 Our architectures train as the plugin trains; the others as their users find them, without the plugin's settings of
 the processor. OpenNMT-py and JoeyNMT take part if they are installed (benchmarks/requirements.txt).
+
+With --layers all RNNs of fairseq and of the plugin are that deep; with --hidden 1024 --layers 4 --vocabulary 32000
+--mean-length 27 --tokens 24000 they have GNMT's sizes (Wu et al. 2016, half the layers).
 
 "products" is the share of the time that the step's matrix products would take at the speed of a large one of the same
 precision, measured in the same process between the rounds. Memory is the process's peak beyond what it had before the
@@ -32,6 +35,7 @@ OURS = {
     "rnn_basic": f"--arch rnn_basic {RNN} {FUSED}",
     "rnn_attn": f"--arch rnn_attn {RNN} {ATTENTION} {FUSED}",
     "rnn_attn, --amp": f"--arch rnn_attn {RNN} {ATTENTION} {FUSED} --amp",
+    "rnn_attn, --bf16": f"--arch rnn_attn {RNN} {ATTENTION} {FUSED} --bf16",
     "rnn_conv_attn": f"--arch rnn_conv_attn {RNN} {ATTENTION} {FUSED}",
     "rnn_parallel": f"--arch rnn_parallel {RNN} {FUSED}",
     "rnn_parallel + attention": f"--arch rnn_parallel {RNN} {ATTENTION} {FUSED}",
@@ -50,11 +54,12 @@ TOOLKITS = {
 }
 
 
-def build(name: str, data: str, hidden: int, vocabulary: int) -> Any:
-    """The system of that name."""
+def build(name: str, data: str, hidden: int, layers: int, vocabulary: int) -> Any:
+    """The system of that name, with its own number of layers if ``layers`` is 0."""
     if name in OURS or name in FAIRSEQ:
         sizes = {"h": hidden, "half": hidden // 2, "ffn": 4 * hidden}
-        return common.FairseqSystem(data, {**OURS, **FAIRSEQ}[name].format(**sizes))
+        depth = f"--encoder-layers {layers} --decoder-layers {layers}" if layers else ""
+        return common.FairseqSystem(data, {**OURS, **FAIRSEQ}[name].format(**sizes), depth)
     from rivals import JoeyNMT, OpenNMT  # only where they are installed
 
     if name == "JoeyNMT":
@@ -62,7 +67,7 @@ def build(name: str, data: str, hidden: int, vocabulary: int) -> Any:
     return OpenNMT(vocabulary, hidden, 0.1, 0.1, input_feed=name.endswith("input feeding"))
 
 
-def work(name: str, data: str, hidden: int, batches: Sequence[Sequence[int]], pipe: Connection) -> None:
+def work(name: str, data: str, hidden: int, layers: int, batches: Sequence[Sequence[int]], pipe: Connection) -> None:
     """A system's process: trains once through the batches, then again at every message, and answers."""
     logging.disable(logging.WARNING)
     if name in OURS:
@@ -70,18 +75,19 @@ def work(name: str, data: str, hidden: int, batches: Sequence[Sequence[int]], pi
     dataset = common.load_split(data, "train")
     samples = common.collate(dataset, batches)
     tokens = sum(sample["ntokens"] for sample in samples)
+    source = sum(int(sample["net_input"]["src_lengths"].sum()) for sample in samples)
     common.reset_peak_memory()
     before = common.peak_memory()
-    system = build(name, data, hidden, max(len(dataset.src_dict), len(dataset.tgt_dict)))
+    system = build(name, data, hidden, layers, max(len(dataset.src_dict), len(dataset.tgt_dict)))
 
     def train() -> None:
         for sample in samples:
             system.step(sample)
 
-    precision = torch.bfloat16 if "--amp" in name else torch.float32
+    precision = torch.bfloat16 if name.endswith(("--amp", "--bf16")) else torch.float32
     operations = common.count_products(train)
     train()
-    pipe.send({"parameters": system.parameters(), "operations": operations / tokens})
+    pipe.send({"parameters": system.parameters(), "operations": operations / tokens, "all": 1 + source / tokens})
     while pipe.recv():
         seconds = common.in_turn({name: train}, rounds=1, warmup=0)[name].seconds[0]
         memory = common.peak_memory() - before
@@ -100,6 +106,7 @@ def row(name: str, result: common.Process, reference: common.Process) -> Dict[st
         "system": name,
         "parameters, M": round(result.first["parameters"] / 1e6, 1),
         "target tokens/s": round(median),
+        "source and target": round(median * result.first["all"]),
         "min - max": f"{min(speeds):.0f} - {max(speeds):.0f}",
         "times fairseq lstm": round(statistics.median(ratios), 2),
         "products": f"{median * result.first['operations'] / statistics.median(peaks):.0%}" if peaks else "",
@@ -111,6 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common.add_data_options(parser)
     parser.add_argument("--hidden", type=int, default=256, help="dims of embeddings and states")
+    parser.add_argument("--layers", type=int, default=0, help="of either side, of RNNs only (default: their own)")
     parser.add_argument("--tokens", type=int, default=4000, help="--max-tokens of a batch")
     parser.add_argument("--batches", type=int, default=4, help="batches per round")
     parser.add_argument("--rounds", type=int, default=7)
@@ -118,14 +126,18 @@ def main() -> None:
     args = parser.parse_args()
     there = [name for name, module in TOOLKITS.items() if find_spec(module)]
     names = [*OURS, *FAIRSEQ, *there]
+    if args.layers:
+        names = [*OURS, "fairseq lstm"]
     if args.systems:
         wanted = tuple(name.strip() for name in args.systems.split(","))
         names = [name for name in names if name.startswith(wanted) or name == "fairseq lstm"]
     with common.corpus(args) as data:
         batches = common.choose_batches(common.load_split(data, "train"), args.tokens, args.batches)
-        results = common.in_processes(work, dict.fromkeys(names, (data, args.hidden, batches)), args.rounds)
+        arguments = dict.fromkeys(names, (data, args.hidden, args.layers, batches))
+        results = common.in_processes(work, arguments, args.rounds)
     rows = [row(name, results[name], results["fairseq lstm"]) for name in names]
-    common.report(f"Training, {args.hidden} dims, batches of {args.tokens} tokens", rows, args.json)
+    depth = f", {args.layers} layers" if args.layers else ""
+    common.report(f"Training, {args.hidden} dims{depth}, batches of {args.tokens} tokens", rows, args.json)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,16 @@ from .versions import restore_numpy_compat, silence_warnings_about_fairseq, warn
 
 warn_about_unknown_fairseq()  # first: with another version the imports below may find nothing to mend
 
-from . import beam_search, data, distributed, generation, options, precision, saving  # noqa: E402, F401  (mended by their import)
+from . import (  # noqa: E402  (mended by their import)
+    beam_search,  # noqa: F401
+    data,  # noqa: F401
+    distributed,  # noqa: F401
+    generation,  # noqa: F401
+    optimizer,
+    options,  # noqa: F401
+    precision,  # noqa: F401
+    saving,  # noqa: F401
+)
 from .checkpoints import allow_checkpoint_classes  # noqa: E402
 from .messages import print_usage_errors_plainly  # noqa: E402
 from .processor import (  # noqa: E402
@@ -28,3 +37,4 @@ print_usage_errors_plainly()
 forget_rare_shapes()  # before the next line uses oneDNN
 use_avx512_products()
 keep_freed_memory()
+optimizer.use_one_norm()

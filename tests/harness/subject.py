@@ -91,6 +91,12 @@ class Subject:
         """Source words, padded on the left as fairseq does, and previous target words."""
         return None if self.is_lm else pad(self.sources, left=True), pad(self.previous, left=False)
 
+    def batch_for(self, model) -> Tuple[Optional[Tensor], Tensor]:
+        """The batch where the model is."""
+        device = next(model.parameters()).device
+        source, previous = self.batch
+        return None if source is None else source.to(device), previous.to(device)
+
     @functools.cached_property
     def sample(self) -> Dict[str, Any]:
         """The same as fairseq gives it to a criterion."""
@@ -132,25 +138,24 @@ class Subject:
     def loss(self, model=None) -> Tensor:
         """Some scalar that every output for a word takes part in; the usual loss with an adaptive softmax."""
         model = model or self.model
-        source, previous = self.batch
+        source, previous = self.batch_for(model)
         output, weights = self.decode(previous, self.encode(source, model), model)
         words = previous.ne(TARGET.pad())
         if self.cfg.adaptive_softmax_cutoff is not None:
             # fairseq's log-probabilities of an adaptive softmax have no gradient
-            target = self.sample["target"].masked_fill(~words, -100)
+            target = self.sample["target"].to(words.device).masked_fill(~words, -100)
             scores, targets = model.decoder.adaptive_softmax(output, target)
             total = sum(F.cross_entropy(s, t, reduction="sum") for s, t in zip(scores, targets) if t is not None)
         else:
-            factors = self.factors(output.shape, output.dtype)
-            total = (factors * torch.log_softmax(output, dim=-1))[words].sum()
+            total = (self.factors(output) * torch.log_softmax(output, dim=-1))[words].sum()
         if weights is not None:
-            total = total + (self.factors(weights.shape, weights.dtype) * weights)[words].sum()
+            total = total + (self.factors(weights) * weights)[words].sum()
         return total
 
     @staticmethod
-    def factors(shape, dtype) -> Tensor:
+    def factors(like: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(6)
-        return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+        return torch.randn(like.shape, generator=generator, dtype=torch.float64).to(like)
 
     @functools.cached_property
     def gradients(self) -> Dict[str, Optional[Tensor]]:

@@ -64,11 +64,13 @@ def test_float32_errs_by_rounding_only(gates, length, few_numbers, monkeypatch):
     mean, std = GATES[gates]
     gate, candidate, h0 = inputs(length, dtype=torch.float)
     parts = [x.detach().requires_grad_() for x in (mean + std * gate, candidate, h0)]
-    grad = torch.randn(gate.shape)
+    grad = inputs(length, dtype=torch.float, seed=1)[0].detach()
     exact = with_gradients(gated_scan, [x.detach().double().requires_grad_() for x in parts], grad.double())
+    # At random, and where gates are near 0 always upwards: 1 - z is rounded to 1.
+    tolerance = 3e-7 * length**0.5 + length * 2**-25
     for ours, right in zip(with_gradients(gated_scan, parts, grad), exact):
         assert ours.isfinite().all()
-        assert (ours - right).abs().max() <= 3e-7 * length**0.5 * right.abs().max()
+        assert (ours - right).abs().max() <= tolerance * right.abs().max()
 
 
 def test_a_gate_of_minus_infinity_keeps_the_state():
