@@ -26,6 +26,8 @@ BEYOND = """
 * Several processes on CPU (gloo), `fairseq-hydra-train`, presets, guided alignment, pretrained embeddings,
   `fairseq-eval-lm`: `tests/test_commands.py`, `tests/compat`.
 * Bad input of every kind: `tests/test_bad_input.py`.
+* On a GPU, where there is one: every option against the CPU, training in every half precision, generation:
+  `tests/test_gpu.py`.
 
 ## What a plugin cannot mend
 

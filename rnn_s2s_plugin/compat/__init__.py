@@ -4,7 +4,8 @@ Importing this package applies everything, so the plugin imports it before anyth
 is touched. Each mend is one short function with its reason beside it; where a public interface exists it is
 used, elsewhere ``mending.mend`` wraps one function, which stays reachable as ``__wrapped__``.
 
-All of it was seen with fairseq-fixed 0.12.3.1, Python 3.11, PyTorch 2.13 and numpy 2.4.
+All of it was seen with fairseq-fixed 0.12.3.1, Python 3.11, PyTorch 2.13 and numpy 2.4, and with Python 3.12 and
+PyTorch 2.11.
 """
 
 from .versions import restore_numpy_compat, silence_warnings_about_fairseq, warn_about_unknown_fairseq

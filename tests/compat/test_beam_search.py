@@ -82,7 +82,7 @@ def test_the_same_hypotheses_and_scores_as_with_the_passes(fairseq, corpus, chec
     for case, (words, scores) in zip(cases, found):
         expected_words, expected_scores = hypotheses(*case)
         assert words == expected_words, case
-        torch.testing.assert_close(scores, expected_scores, rtol=0, atol=1e-4)
+        torch.testing.assert_close(scores, expected_scores, rtol=0, atol=1.5e-4)  # of four printed digits the last
     assert found[0][0] != found[3][0]
 
 
