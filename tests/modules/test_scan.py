@@ -144,7 +144,8 @@ def interpreter_works() -> bool:
 @pytest.mark.skipif(not interpreter_works(), reason="Triton is not installed, or older than 3.3")
 def test_kernel_in_the_interpreter():
     """In a process of its own, since Triton decides at its import whether it interprets."""
-    environment = {**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(HERE.parents[2])}
+    settings = {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(HERE.parents[2])}
+    environment = {**os.environ, **settings}
     result = subprocess.run([sys.executable, str(HERE)], env=environment, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
 
