@@ -24,12 +24,12 @@ def plotting() -> Any:
     Raises:
         UsageError: if matplotlib is not there, or not usable.
     """
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # fairseq's logging would show its notes to itself
     try:
         import matplotlib
     except ImportError as error:
         raise UsageError(f"pictures need matplotlib ({error}): pip install matplotlib") from None
     matplotlib.use("Agg")
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # fairseq's logging would show its notes to itself
     from matplotlib import font_manager, pyplot
 
     installed = {font.name for font in font_manager.fontManager.ttflist}
