@@ -127,7 +127,7 @@ def main() -> None:
     there = [name for name, module in TOOLKITS.items() if find_spec(module)]
     names = [*OURS, *FAIRSEQ, *there]
     if args.layers:
-        names = [*OURS, "fairseq lstm"]
+        names = [name for name in [*OURS, "fairseq lstm"] if not name.endswith("1 layer")]
     if args.systems:
         wanted = tuple(name.strip() for name in args.systems.split(","))
         names = [name for name in names if name.startswith(wanted) or name == "fairseq lstm"]

@@ -1,6 +1,7 @@
 """What a GPU computes, against the CPU: every option of every architecture, and fairseq's commands."""
 
 import math
+from statistics import median
 
 import pytest
 import torch
@@ -97,15 +98,18 @@ def test_half_precision_trains_as_float32_does_and_resumes(architecture, precisi
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_generates_what_the_cpu_does(architecture, trained, fairseq, on_gpu, corpus):
-    told = ("--path", trained[architecture], "--beam", 5, "--nbest", 2)
-    expected = fairseq("generate", corpus.data, *told).field("H")
-    found = on_gpu("generate", *told).field("H")
-    assert {n: line.split("\t")[1] for n, line in found.items()} == {
-        n: line.split("\t")[1] for n, line in expected.items()
-    }
+    def hypotheses(result):
+        """Sentence number -> (score, words)."""
+        return {number: (float(line.split("\t")[0]), line.split("\t")[1]) for number, line in result.field("H").items()}
+
+    told = ("--path", trained[architecture], "--beam", 5)
+    expected = hypotheses(fairseq("generate", corpus.data, *told))
+    found = hypotheses(on_gpu("generate", *told))
+    assert {number: words for number, (_, words) in found.items()} == {n: words for n, (_, words) in expected.items()}
     for half in ("--fp16", "--bf16"):
-        narrow = on_gpu("generate", *told, half).field("H")
-        assert narrow.keys() == expected.keys()
+        narrow = hypotheses(on_gpu("generate", *told, half))
+        # Of other words, now and then, which another rounding makes the best.
+        assert median(abs(narrow[number][0] - score) for number, (score, _) in expected.items()) < 0.02
 
 
 @pytest.mark.parametrize("kind", (FusedLabelSmoothedCrossEntropyCriterion, MinimumRiskCriterion))
