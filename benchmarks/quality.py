@@ -64,6 +64,7 @@ ROWS = {
         "rnn_parallel_attn", ONE_LAYER, **DIVERSE, **RISK
     ),
     "rnn_attn on diversified data in full + minimum risk": preset("rnn_attn", **DIVERSE_IN_FULL, **RISK),
+    "rnn_conv_attn on diversified data in full + minimum risk": preset("rnn_conv_attn", **DIVERSE_IN_FULL, **RISK),
     "fairseq lstm": Row(
         {"ARCH": "lstm", "LR": "0.002", **PLAIN},
         "--share-all-embeddings --encoder-embed-dim 128 --encoder-hidden-size 256 --encoder-bidirectional "
