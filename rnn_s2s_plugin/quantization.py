@@ -37,6 +37,13 @@ def quantize(model: nn.Module) -> None:
                 setattr(parent, name, Int8LSTM(child))
 
 
+def quantize_if_asked(model: nn.Module) -> None:
+    """Once, for a model whose options said ``int8``."""
+    if model.int8:
+        quantize(model)
+        model.int8 = False
+
+
 class Int8Linear(nn.Module):
     """W x + b with W in 8 bits, a scale per output."""
 

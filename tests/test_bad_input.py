@@ -31,6 +31,8 @@ class Bad(NamedTuple):
 
 TRAIN = "{data} --save-dir {new} --max-tokens 400 --max-update 1 --optimizer adam --no-save "
 ATTN = TRAIN + "--arch rnn_attn "
+FUSED = ATTN + "--criterion fused_label_smoothed_cross_entropy "
+RISK = ATTN + "--criterion minimum_risk "
 ADAPTIVE = ATTN + "--criterion adaptive_loss --ddp-backend legacy_ddp"
 GENERATE = "{data} --path {model} "
 CASES = [
@@ -46,9 +48,31 @@ CASES = [
     Bad("layers in words", "train", ATTN + "--encoder-layers two", "--encoder-layers: invalid .* 'two'"),
     Bad("rate in words", "train", ATTN + "--dropout high", "--dropout: invalid .* 'high'"),
     Bad("rate not a number", "train", ATTN + "--dropout nan", "--dropout must be .* got nan"),
-    Bad("no batch size", "train", "{data} --save-dir {new} --arch rnn_attn", "--max-tokens or --batch-size"),
+    Bad(
+        "no batch size",
+        "train",
+        "{data} --save-dir {new} --arch rnn_attn --optimizer adam",
+        "--max-tokens or --batch-size",
+    ),
     Bad("tiny max tokens", "train", ATTN + "--max-tokens 3", "--max-tokens"),
     Bad("long sentences", "train", ATTN + "--max-source-positions 3", "--skip-invalid-size-inputs-valid-test"),
+    Bad("no optimizer", "train", "{data} --save-dir {new} --arch rnn_attn --max-tokens 400", "--optimizer is missing"),
+    Bad("all smoothed away", "train", FUSED + "--label-smoothing 1", "--label-smoothing must be .* below 1"),
+    Bad("prefix below nothing", "train", FUSED + "--ignore-prefix-size -1", "--ignore-prefix-size must not"),
+    Bad("endless token loss", "train", RISK + "--risk-token-loss inf", "--risk-token-loss"),
+    Bad(
+        "aligned without attention",
+        "train",
+        TRAIN + "--arch rnn_basic --criterion label_smoothed_cross_entropy_with_alignment",
+        "needs a model with attention",
+    ),
+    Bad(
+        "language model tied to fewer words",
+        "train",
+        "{lm_text} --task language_modeling --arch rnn_lm --save-dir {new} --max-tokens 400 --optimizer adam "
+        "--output-dictionary-size 8 --share-decoder-input-output-embed",
+        "--output-dictionary-size",
+    ),
     Bad("bleu arguments", "train", ATTN + "--eval-bleu --eval-bleu-args beam", "--eval-bleu-args"),
     Bad(
         "cutoffs beyond words",
@@ -169,6 +193,26 @@ CASES = [
     Bad("no beam", "generate", GENERATE + "--beam 0", "--beam"),
     Bad("groups do not divide", "generate", GENERATE + "--beam 5 --diverse-beam-groups 2", "--?beam"),
     Bad("sampling, one best", "generate", GENERATE + "--sampling --beam 3", "--sampling requires --nbest"),
+    Bad("longer than the longest", "generate", GENERATE + "--min-len 20 --max-len-b 12", "--min-len 20 .*--max-len-b"),
+    Bad("constraints without lines", "generate", GENERATE + "--constraints", "--constraints"),
+    Bad(
+        "constraints of groups",
+        "interactive",
+        GENERATE + "--constraints --beam 4 --diverse-beam-groups 2",
+        "--diverse-beam-groups",
+    ),
+    Bad("history of a search", "generate", GENERATE + "--retain-iter-history", "--retain-iter-history"),
+    Bad(
+        "soft alignment of references",
+        "generate",
+        GENERATE + "--score-reference --print-alignment soft",
+        "--print-alignment hard",
+    ),
+    Bad("few words, generated", "generate", "{few_words} --path {few} --max-len-b 5", "beyond the dictionaries"),
+    Bad("few words, validated", "validate", "{few_words} --path {few} --max-tokens 400", "beyond the dictionar"),
+    Bad("translations as text", "eval_lm", "{data} --path {lm}", "binarized for translation"),
+    Bad("unknown language", "generate", "{data} --path {model} --target-lang dd -s src", "dictionaries of src, tgt"),
+    Bad("languages in the other order", "generate", "{few_words} -s tgt -t src --path {few}", "same order"),
     Bad("more best than beam", "generate", GENERATE + "--beam 2 --nbest 3", "--nbest"),
     Bad(
         "batch over buffer",
@@ -253,6 +297,10 @@ def places(corpus, checkpoint, fairseq, train, language_model, tmp_path_factory)
         torch.save(state, root / f"{name}.pt")
         return root / f"{name}.pt"
 
+    def few_source_words(state: dict) -> None:
+        name = "encoder.embed.embedding.weight"
+        state["model"][name] = state["model"][name][:5]
+
     (root / "text").write_text("one two three\n")
     (root / "vectors").write_text("one 0.1 0.2 0.3\n")
     (root / "empty").mkdir()
@@ -266,6 +314,8 @@ def places(corpus, checkpoint, fairseq, train, language_model, tmp_path_factory)
         "basic": root / "basic" / "checkpoint_last.pt",
         "lm_data": lm_data,
         "lm": language_model[1],
+        "lm_text": language_model[0],
+        "few": checkpoint_with("few", few_source_words),
         "new": root / "new",
         "no": root / "no",
         "text": root / "text",

@@ -78,6 +78,14 @@ def test_ensemble_of_all_architectures(trained, corpus, fairseq):
     assert len(result.field("H")) == SIZES["test"]
 
 
+def test_ensemble_scores_references_in_any_order(trained, corpus, fairseq):
+    """Also where only some of the models have attention."""
+    orders = (("rnn_attn", "rnn_basic"), ("rnn_basic", "rnn_attn"))
+    paths = (":".join(str(trained[name]) for name in order) for order in orders)
+    one, other = (fairseq("generate", corpus.data, "--path", path, "--score-reference").field("P") for path in paths)
+    assert one == other
+
+
 @pytest.mark.parametrize("architecture", ("rnn_attn", "rnn_conv_attn"))
 def test_soft_alignments_do_not_depend_on_the_batch(architecture, trained, corpus, fairseq):
     """Sources are padded on the left; alone they have no padding."""

@@ -1,5 +1,7 @@
 """Matrices in 8 bits: as good as 8 bits can be, through fairseq's own commands, and refused where they cannot work."""
 
+import re
+
 import pytest
 import torch
 
@@ -63,3 +65,9 @@ def test_of_a_checkpoint_that_is_older_than_the_option(fairseq, corpus, checkpoi
     torch.save(state, tmp_path / "older.pt")
     command = ("generate", corpus.data, "--path", tmp_path / "older.pt", "--score-reference")
     assert fairseq(*command).field("P") != fairseq(*command, *INT8).field("P")
+
+
+def test_language_model(fairseq, language_model):
+    command = ("eval_lm", language_model[0], "--path", language_model[1], "--sample-break-mode", "eos")
+    exact, ours = (re.search(r"Loss \(base 2\): ([\d.]+)", fairseq(*command, *more).output)[1] for more in ((), INT8))
+    assert exact != ours and float(ours) == pytest.approx(float(exact), abs=0.1)

@@ -29,7 +29,10 @@ def add_scores_to_the_best_words(
 
 
 class RowsOfSoftmax(torch.Tensor):
-    """Log-probabilities, each row a softmax; ``rows[rows != rows] = …``, by which fairseq replaces NaN, is cheap.
+    """Log-probabilities, each row a softmax, in which fairseq's search for NaN is cheap.
+
+    fairseq writes ``lprobs[lprobs != lprobs] = -inf`` at every step, two passes over the vocabulary. Here ``!=``
+    answers with an empty slice where there is no NaN, so that nothing is assigned.
 
     A NaN among the logits, or an infinity, reaches the first word's log-probability through the sum over the row. So if
     that is finite in all rows, there is nothing to replace.
@@ -39,7 +42,7 @@ class RowsOfSoftmax(torch.Tensor):
 
     def __ne__(self, other):
         if other is self and bool(self[:, 0].sum().isfinite()):
-            return slice(0)
+            return slice(0)  # no rows
         return super().__ne__(other)
 
     __hash__ = torch.Tensor.__hash__
@@ -56,17 +59,17 @@ def compute_once_and_in_place(original, self, tokens, encoder_outs, incremental_
     if others or tokens.is_cuda or not getattr(decoder, "ends_in_softmax", False):
         return original(self, tokens, encoder_outs, incremental_states, temperature)
     encoder_out, state = encoder_outs[0] if self.has_encoder() else None, incremental_states[0]
-    copies = 1 if tokens.size(1) > 1 or encoder_out is None or _is_random(model) else encoder_out.beams
-    logits, extra = decoder(tokens[::copies], encoder_out=encoder_out, incremental_state=state)
-    logits, (attention,) = logits[:, -1], extra["attn"]
+    beams = 1 if tokens.size(1) > 1 or encoder_out is None or _is_random(model) else encoder_out.beams
+    logits, extra = decoder(tokens[::beams], encoder_out=encoder_out, incremental_state=state)
+    logits, attention = logits[:, -1], extra["attn"]
     logits = logits if temperature == 1.0 else logits.div_(temperature)
     if logits.dtype == torch.float32:
         log_probs = torch.log_softmax(logits, dim=-1, out=logits)
     else:
         log_probs = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-    attention = attention if attention is None else attention[:, -1]
-    if copies > 1:
-        rows = torch.arange(len(log_probs)).repeat_interleave(copies)
+    attention = attention if attention is None else attention[0][:, -1]
+    if beams > 1:
+        rows = torch.arange(len(log_probs)).repeat_interleave(beams)
         decoder.reorder_incremental_state(state, rows)
         log_probs, attention = log_probs[rows], attention if attention is None else attention[rows]
     return log_probs.as_subclass(RowsOfSoftmax), attention

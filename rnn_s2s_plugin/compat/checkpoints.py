@@ -119,7 +119,10 @@ def _why_it_does_not_fit(error: Exception) -> str:
     text = " ".join(str(error).split())
     if "loading state_dict" in text:
         difference = str(error).strip().splitlines()[-1].strip()
-        return f"does not fit its options or the data's dictionaries ({difference}); use those it was trained on"
+        return (
+            f"does not fit its options or the data's dictionaries ({difference[:200]}); use those it was trained on, "
+            "and the languages in the same order (--source-lang, --target-lang)"
+        )
     if text.startswith("Neither args nor cfg"):
         return "holds no options to build its model from; use a checkpoint that fairseq-train wrote"
     return f"has options that cannot be used here ({text[:200]}); it may be of a newer version"
@@ -161,8 +164,27 @@ def explain_other_architecture(original, trainer, filename, *args, **kwargs):
         differences = str(error.__context__).strip().splitlines()
         raise UsageError(
             f"checkpoint {filename} belongs to a model of another architecture, size or vocabulary "
-            f"({differences[-1].strip()}); use the options it was trained with, or another --save-dir"
+            f"({differences[-1].strip()[:200]}); use the options it was trained with, or another --save-dir"
         ) from error
+
+
+@mend(Trainer, "load_checkpoint")
+def average_from_here_on(original, trainer, *args, **kwargs):
+    """--store-ema from a checkpoint without an average: fairseq takes the parameters, which it has just deleted."""
+    if not trainer.cfg.ema.store_ema:
+        return original(trainer, *args, **kwargs)
+    load = checkpoint_utils.load_checkpoint_to_cpu
+
+    def load_with_average(*args, **kwargs):
+        state = load(*args, **kwargs)
+        state["extra_state"].setdefault("ema", dict(state["model"]))
+        return state
+
+    checkpoint_utils.load_checkpoint_to_cpu = load_with_average
+    try:
+        return original(trainer, *args, **kwargs)
+    finally:
+        checkpoint_utils.load_checkpoint_to_cpu = load
 
 
 @mend(distributed_utils, "broadcast_object")

@@ -94,7 +94,8 @@ def explain_unusable_dictionary(original, dictionary, file):
 
 
 @mend(Trainer, "train_step")
-@mend(Trainer, "valid_step")
+@mend(FairseqTask, "valid_step")
+@mend(FairseqTask, "inference_step")
 def explain_words_beyond_the_dictionary(original, *args, **kwargs):
     """The binarized data holds numbers: with a dictionary of fewer words some have no embedding."""
     try:

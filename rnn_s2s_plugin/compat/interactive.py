@@ -48,6 +48,8 @@ def leave_out_long_lines(original, lines, cfg, task, max_positions, encode_fn):
     Beside, the task remembers the words of the batch, which --replace-unk copies from (see ``generation``).
     """
     cfg.dataset.skip_invalid_size_inputs_valid_test = True
+    if cfg.generation.constraints:
+        lines[:] = [without_too_many_constraints(line, cfg.generation, encode_fn) for line in lines]
     left = dict.fromkeys(range(len(lines)))
     for batch in original(lines, cfg, task, max_positions, encode_fn):
         task.sources_of_batch = [encode_fn(lines[number]) for number in batch.ids.tolist()]
@@ -59,6 +61,20 @@ def leave_out_long_lines(original, lines, cfg, task, max_positions, encode_fn):
             f"a line of {len(encode_fn(lines[number]).split())} words is not translated, for it is longer than "
             f"--max-source-positions: {lines[number][:40]} ..."
         )
+
+
+def without_too_many_constraints(line, generation, encode_fn):
+    """A line whose constraints have more words than its translation may have ends fairseq; here it has none then."""
+    text, *constraints = line.split("\t")
+    wanted = sum(len(encode_fn(words).split()) for words in constraints)
+    longest = int(generation.max_len_a * (len(encode_fn(text).split()) + 1) + generation.max_len_b)
+    if wanted < longest or not constraints:
+        return line
+    logger.warning(
+        f"a line is translated without its constraints of {wanted} words, for translations have at most {longest} "
+        f"(--max-len-a, --max-len-b): {text[:40]}"
+    )
+    return text
 
 
 class UtilsWithSoftAlignment:

@@ -3,9 +3,11 @@
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Optional, Type
 
-from fairseq import tasks
+from fairseq import file_utils, tasks
+from fairseq.data.encoders.subword_nmt_bpe import SubwordNMTBPE
 from fairseq.tasks.language_modeling import LanguageModelingTask
 from fairseq.tasks.translation import TranslationTask
 
@@ -41,7 +43,7 @@ def sentence_about(kind: Type[BaseException], value: BaseException) -> Optional[
     if kind is RuntimeError:
         return _about_lost_process(str(value))
     names_option = re.search(r"(?<!\S)[\"'`(]?--[a-z][a-z-]+", str(value)) and "\n" not in str(value).strip()
-    if kind in (AssertionError, ValueError, Exception) and names_option:
+    if kind in (AssertionError, ValueError, NotImplementedError, Exception) and names_option:
         return str(value).strip()
     return None
 
@@ -67,11 +69,34 @@ def explain_missing_data(original, cfg, **kwargs):
         if not str(error).startswith("Could not infer language pair"):
             raise
         problem = f"{folder} holds no files named train.SOURCE-TARGET.LANGUAGE.bin or the like"
+    languages = sorted(path.name.split(".")[1] for path in Path(str(folder)).glob("dict.?*.txt"))
     if kwargs.get("from_checkpoint") and "dict.txt" in problem:
         advice = "a language model (--lm-path) wants the target language's dictionary there: copy it to that name"
+    elif languages and "dict.txt" in problem:
+        advice = "it was binarized for translation; a language model's is written by fairseq-preprocess --only-source"
+    elif languages:
+        advice = f"there are dictionaries of {', '.join(languages)}: see --source-lang and --target-lang"
     else:
         advice = "name the folder that fairseq-preprocess wrote, its --destdir"
     raise UsageError(f"data folder {folder}: {problem}; {advice}")
+
+
+@mend(file_utils, "load_archive_file")
+def explain_missing_folder(original, archive):
+    """``from_pretrained`` of a folder that is not there; fairseq goes on with None."""
+    folder = original(archive)
+    if folder is None:
+        raise UsageError(f"{archive} cannot be read: name the folder of the checkpoint, or that of the data")
+    return folder
+
+
+@mend(SubwordNMTBPE, "__init__")
+def explain_missing_codes(original, bpe, args):
+    """From Python; the commands look at --bpe-codes before they start."""
+    try:
+        original(bpe, args)
+    except OSError as error:
+        raise UsageError(f"bpe_codes {args.bpe_codes} cannot be read ({error.strerror or error})") from error
 
 
 @mend(TranslationTask, "load_dataset")

@@ -8,6 +8,9 @@ from importlib.util import find_spec
 import torch
 from fairseq import models, options
 from fairseq.criterions.adaptive_loss import AdaptiveLoss
+from fairseq.criterions.label_smoothed_cross_entropy_with_alignment import (
+    LabelSmoothedCrossEntropyCriterionWithAlignment,
+)
 from fairseq.dataclass import utils as dataclass_utils
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY, MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY
 from fairseq.trainer import Trainer
@@ -66,6 +69,8 @@ def correct_options(original, parser, *args, **kwargs):
     refuse_bad_values(namespace)
     _refuse_processes_without_devices(namespace)
     _refuse_asynchronous_writing_without_iopath(namespace)
+    if hasattr(namespace, "max_update") and namespace.optimizer is None:
+        raise UsageError("--optimizer is missing: give --optimizer adam, or another that --help lists")
     if hasattr(namespace, "buffer_size"):
         mend_interactive()
     return parsed
@@ -108,6 +113,13 @@ def refuse_loss_that_does_not_fit(original, trainer, cfg, task, model, criterion
         raise UsageError("--adaptive-softmax-cutoff needs --criterion adaptive_loss --ddp-backend legacy_ddp")
     if not adaptive and isinstance(criterion, AdaptiveLoss):
         raise UsageError("--criterion adaptive_loss needs --adaptive-softmax-cutoff")
-    if hasattr(criterion, "check_model_options"):
-        criterion.check_model_options(cfg.model)
+    if isinstance(criterion, LabelSmoothedCrossEntropyCriterionWithAlignment) and not _attends(model):
+        raise UsageError("--criterion label_smoothed_cross_entropy_with_alignment needs a model with attention")
+    if hasattr(criterion, "check_options"):
+        criterion.check_options(cfg)
     return original(trainer, cfg, task, model, criterion, *args, **kwargs)
+
+
+def _attends(model) -> bool:
+    """Whether a model of ours has attention; of others it is assumed."""
+    return getattr(model.decoder, "attends", True)

@@ -17,14 +17,40 @@ def refuse_bad_values(namespace: argparse.Namespace) -> None:
         value = getattr(namespace, name, None)
         if value is not None and not is_good(value):
             raise UsageError(f"--{name.replace('_', '-')} {value}: {wanted}")
-    if hasattr(namespace, "nbest") and namespace.nbest > namespace.beam:
-        raise UsageError(f"--nbest {namespace.nbest} needs a --beam of at least as many, not {namespace.beam}")
-    groups = getattr(namespace, "diverse_beam_groups", -1)
-    if groups > 0 and namespace.beam % groups:
-        raise UsageError(f"--diverse-beam-groups {groups} must divide --beam {namespace.beam}")
+    if hasattr(namespace, "nbest"):
+        _refuse_impossible_searches(namespace)
     codes = getattr(namespace, "bpe_codes", None)
-    if getattr(namespace, "bpe", None) == "subword_nmt" and not (codes and _can_be_read(codes)):
-        raise UsageError(f"--bpe subword_nmt needs --bpe-codes, a file of merges; there is none at {codes}")
+    if getattr(namespace, "bpe", None) == "subword_nmt" and not _can_be_read(codes or "???"):
+        where = "" if codes in (None, "???") else f"; there is none at {codes}"  # ??? is omegaconf's "missing"
+        raise UsageError(f"--bpe subword_nmt needs --bpe-codes, a file of merges{where}")
+
+
+def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
+    """Options of generation that are good one by one."""
+    beam, groups = namespace.beam, namespace.diverse_beam_groups
+    for impossible, sentence in (
+        (namespace.nbest > beam, f"--nbest {namespace.nbest} needs a --beam of at least as many, not {beam}"),
+        (groups > 0 and beam % groups, f"--diverse-beam-groups {groups} must divide --beam {beam}"),
+        (
+            namespace.max_len_a == 0 and namespace.min_len > namespace.max_len_b,
+            f"--min-len {namespace.min_len} is more than --max-len-b {namespace.max_len_b}",
+        ),
+        (
+            namespace.constraints and not hasattr(namespace, "buffer_size"),
+            "--constraints come with the lines that fairseq-interactive reads, and this command reads none",
+        ),
+        (namespace.constraints and groups > 0, "--constraints does not go with --diverse-beam-groups"),
+        (
+            namespace.retain_iter_history and namespace.task == "translation",
+            "--retain-iter-history is for models that refine their output: leave it out",
+        ),
+        (
+            namespace.score_reference and namespace.print_alignment == "soft",
+            "--score-reference has hard alignments only: give --print-alignment hard",
+        ),
+    ):
+        if impossible:
+            raise UsageError(sentence)
 
 
 def _is_dictionary_by(parse: Callable[[str], Any]) -> Callable[[Any], bool]:

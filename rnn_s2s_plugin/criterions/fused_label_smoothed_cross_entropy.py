@@ -11,6 +11,7 @@ from fairseq.criterions.label_smoothed_cross_entropy import (
     LabelSmoothedCrossEntropyCriterionConfig,
 )
 from fairseq.logging import metrics
+from fairseq.tasks.language_modeling import LanguageModelingTask
 from torch import Tensor
 
 from ..errors import UsageError
@@ -43,7 +44,7 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
     times the divergence of their predictions: half of the paper's loss, so that it compares with the loss without.
 
     Raises:
-        UsageError: for a negative ``rdrop_alpha``.
+        UsageError: for a value out of range.
     """
 
     def __init__(
@@ -56,17 +57,23 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
         rdrop_alpha: float = 0.0,
     ):
         super().__init__(task, sentence_avg, label_smoothing, ignore_prefix_size, report_accuracy)
+        if not 0 <= label_smoothing < 1:
+            raise UsageError(f"--label-smoothing must be at least 0 and below 1, got {label_smoothing:g}")
+        if ignore_prefix_size < 0:
+            raise UsageError(f"--ignore-prefix-size must not be negative, got {ignore_prefix_size}")
         if not 0 <= rdrop_alpha < math.inf:
             raise UsageError(f"--rdrop-alpha must not be negative, got {rdrop_alpha:g}")
         self.rdrop_alpha = rdrop_alpha
+        # A language model's text may hold the word <pad>, which the task counts and the loss leaves out.
+        self.ntokens_is_exact = ignore_prefix_size == 0 and not isinstance(task, LanguageModelingTask)
 
-    def check_model_options(self, cfg: Any) -> None:
+    def check_options(self, cfg: Any) -> None:
         """Called before training (see ``compat.options``).
 
         Raises:
             UsageError: for R-Drop of a model without dropout, whose two predictions are one.
         """
-        if self.rdrop_alpha and not any(getattr(cfg, rate, None) for rate in RATES):
+        if self.rdrop_alpha and not any(getattr(cfg.model, rate, None) for rate in RATES):
             raise UsageError("--rdrop-alpha has no effect without dropout: give --dropout above 0")
 
     def forward(self, model: Any, sample: Dict[str, Any], reduce: bool = True) -> Tuple[Tensor, int, Dict[str, Any]]:
@@ -81,7 +88,7 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
         output = output_layer(model, NAME)
         features, _ = model(**_repeated(sample["net_input"], copies), features_only=True)
         features, target = features[:, self.ignore_prefix_size :], target[:, self.ignore_prefix_size :]
-        words = positions(target.ne(self.padding_idx), sample["ntokens"] if self.ignore_prefix_size == 0 else None)
+        words = positions(target.ne(self.padding_idx), sample["ntokens"] if self.ntokens_is_exact else None)
         sums = linear_cross_entropy(
             features.flatten(0, 1).index_select(0, _in_copies(words, copies, target.size(1))),
             output.weight,

@@ -12,6 +12,9 @@ that of a sentence, smoothed by one in its counts above words (Lin & Och 2004). 
 A trained model is trained on with it, for an epoch or two (``--finetune-from-model``).
 """
 
+import logging
+import math
+import os
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -29,6 +32,7 @@ from ..modules.linear_cross_entropy import Losses, linear_cross_entropy
 from .fused_label_smoothed_cross_entropy import FusedLabelSmoothedCrossEntropyCriterion, output_layer, positions
 
 NAME = "minimum_risk"
+logger = logging.getLogger(__name__)
 LONGEST = {"max_len_a": 1.5, "max_len_b": 10}  # a candidate that knows no end would make all others of its batch wait
 
 
@@ -89,15 +93,26 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
         super().__init__(task, sentence_avg, label_smoothing, ignore_prefix_size, report_accuracy)
         if isinstance(task, LanguageModelingTask):
             raise UsageError(f"--criterion {NAME} compares translations: a language model has none")
+        options = getattr(task, "args", None)
+        if getattr(options, "decoder_langtok", False) and options.target_lang is None:
+            raise UsageError(f"--criterion {NAME} with --decoder-langtok searches in one language: give --target-lang")
         if risk_candidates < 2:
             raise UsageError(f"--risk-candidates must be at least 2, got {risk_candidates}")
-        if not risk_sharpness > 0:
+        if not 0 < risk_sharpness < math.inf:
             raise UsageError(f"--risk-sharpness must be above 0, got {risk_sharpness:g}")
-        if not risk_token_loss >= 0:
+        if not 0 <= risk_token_loss < math.inf:
             raise UsageError(f"--risk-token-loss must not be negative, got {risk_token_loss:g}")
         self.beam, self.sharpness, self.token_loss = risk_candidates, risk_sharpness, risk_token_loss
         self.post_process = risk_post_process
         self.bleu = BLEU(effective_order=True, smooth_method="add-k", smooth_value=1, tokenize="none", force=True)
+
+    def check_options(self, cfg: Any) -> None:
+        """Called before training; warns where it would begin with a model that says nothing yet."""
+        super().check_options(cfg)
+        start = cfg.checkpoint
+        resumes = os.path.exists(os.path.join(start.save_dir, start.restore_file))
+        if not resumes and start.finetune_from_model is None:
+            logger.warning(f"--criterion {NAME} is for a trained model: name one with --finetune-from-model")
 
     def forward(self, model: Any, sample: Dict[str, Any], reduce: bool = True) -> Tuple[Tensor, int, Dict[str, Any]]:
         """Summed loss, its divisor, and what is logged."""
@@ -166,7 +181,7 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
         sentences, beam, length = candidates.tokens.shape
         inputs = of_reference.new_full((sentences, beam + 1, max(length, of_reference.size(1))), self.padding_idx)
         inputs[:, 0, : of_reference.size(1)] = of_reference
-        inputs[:, 1:, 0] = self.task.target_dictionary.eos()
+        inputs[:, 1:, 0] = of_reference[:, :1]  # </s>, or what a task begins its targets with
         inputs[:, 1:, 1:length] = candidates.tokens[:, :, :-1]
         return inputs.flatten(0, 1)
 
@@ -195,7 +210,9 @@ def _loss(
     if weights is not None:
         weights = weights.unsqueeze(-1).expand_as(target).flatten().index_select(0, chosen)
     target = target.flatten().index_select(0, chosen)
-    return linear_cross_entropy(features, output.weight, output.bias, target, smoothing, count_correct, weights=weights)
+    return linear_cross_entropy(
+        features, output.weight, output.bias, target, smoothing, count_correct, position_weights=weights
+    )
 
 
 def _unwrapped(model: Any) -> Any:

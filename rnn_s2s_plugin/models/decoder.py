@@ -74,13 +74,20 @@ class RNNDecoder(FairseqIncrementalDecoder):
 
         below = 1 if self.queries_first else cfg.decoder_layers
         input_dim = cfg.decoder_embed_dim + (self.features_dim if cfg.input_feeding else 0)
-        self.stack = decoder_stack(cfg, below, input_dim, 0, cfg.residual_from, self.dropout)
+        self.stack = decoder_stack(
+            cfg, below, input_dim, context_dim=0, residual_from=cfg.residual_from, dropout=self.dropout
+        )
         self.upper_stack = None
         if cfg.decoder_layers > below:
             # The layers above keep their numbers: residual connections start where the option says.
             residual_from = cfg.residual_from and max(1, cfg.residual_from - below)
             self.upper_stack = decoder_stack(
-                cfg, cfg.decoder_layers - below, cfg.decoder_hidden_size, source_dim, residual_from, self.dropout
+                cfg,
+                cfg.decoder_layers - below,
+                cfg.decoder_hidden_size,
+                context_dim=source_dim,
+                residual_from=residual_from,
+                dropout=self.dropout,
             )
         self.attention = build_attention(cfg, source_dim) if self.attends else None
         layers = [*self.stack.layers, *(self.upper_stack.layers if self.upper_stack else [])]
@@ -146,7 +153,7 @@ class RNNDecoder(FairseqIncrementalDecoder):
         features, weights, state = unroll(self.embed(prev_output_tokens), state, encoder_out)
         if incremental_state is not None:
             self.set_incremental_state(incremental_state, STATE, state)
-        return features, {"attn": [weights]}
+        return features, {"attn": None if weights is None else [weights]}
 
     def initial_state(self, encoder_out: Optional[EncoderOut], rows: int) -> DecoderState:
         """h_0 = bridge(s), the same for all rows of a sentence; zeros in a language model."""
@@ -281,10 +288,10 @@ def build_attention(cfg: Seq2SeqConfig, source_dim: int) -> nn.Module:
         cfg.decoder_hidden_size,
         source_dim,
         cfg.attention_dim,
-        cfg.attention_heads,
-        cfg.attention_dropout,
-        cfg.attention_location_filters,
-        cfg.attention_location_kernel,
+        heads=cfg.attention_heads,
+        dropout=cfg.attention_dropout,
+        location_filters=cfg.attention_location_filters,
+        location_kernel=cfg.attention_location_kernel,
     )
     if cfg.context_conv == "none":
         return attention
@@ -292,14 +299,16 @@ def build_attention(cfg: Seq2SeqConfig, source_dim: int) -> nn.Module:
         cfg.context_conv,
         source_dim,
         cfg.context_conv_kernel,
-        cfg.context_conv_dilation,
-        cfg.context_conv_layers,
-        cfg.context_conv_heads if cfg.context_conv == "lightweight" else 1,
+        dilation=cfg.context_conv_dilation,
+        layers=cfg.context_conv_layers,
+        heads=cfg.context_conv_heads if cfg.context_conv == "lightweight" else 1,
     )
     return ConvAttention(attention, conv)
 
 
 def encoder_state_dims(cfg: Seq2SeqConfig) -> Tuple[Tuple[int, ...], ...]:
-    """Dims of the vectors of every encoder layer's final state."""
-    vectors = 2 if cfg.encoder_cell == "lstm" else 1
+    """Dims of the vectors of every encoder layer's final state (a short convolution's past is none)."""
+    with torch.device("meta"):  # a layer of which only the shapes are wanted
+        layer = recurrence(cfg.encoder_cell, 1, 1, cfg.linear_conv_kernel, cfg.linear_output_gate)
+    vectors = sum(len(shape) == 1 for shape in layer.state_shapes)
     return ((encoder_output_dim(cfg),) * vectors,) * cfg.encoder_layers

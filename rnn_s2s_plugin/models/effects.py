@@ -18,7 +18,8 @@ class Effect(NamedTuple):
     otherwise: str
 
 
-# Whatever the others are, these change the model or its training.
+# Whatever the others are, these change the model or its training. (tests/models/test_effects.py: every option is here
+# or in EFFECTS.)
 ALWAYS = (
     "encoder_cell decoder_cell encoder_embed_dim encoder_embed_path encoder_freeze_embed encoder_direction "
     "encoder_hidden_size encoder_layers decoder_embed_dim decoder_embed_path decoder_freeze_embed decoder_hidden_size "

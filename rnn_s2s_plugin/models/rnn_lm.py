@@ -7,9 +7,11 @@ y_t = softmax(W_y h_t + b_y)
 from typing import Any
 
 from fairseq.models import FairseqLanguageModel, register_model
+from fairseq.tasks.denoising import DenoisingTask
 from fairseq.tasks.translation import TranslationTask
 
 from ..errors import UsageError
+from ..quantization import quantize_if_asked
 from .config import complete, with_defaults, with_only
 from .decoder import RNNDecoder
 from .effects import refuse_without_effect
@@ -21,7 +23,7 @@ OPTIONS = (
     "cell linear_conv_kernel linear_output_gate "
     "decoder_embed_dim decoder_embed_path decoder_freeze_embed decoder_hidden_size decoder_layers "
     "decoder_out_embed_dim decoder_out_activation share_decoder_input_output_embed adaptive_softmax_cutoff "
-    "residual_from layer_norm dropout embed_dropout output_dropout variational_dropout word_dropout"
+    "residual_from layer_norm dropout embed_dropout output_dropout variational_dropout word_dropout int8"
 ).split()
 
 RNNLanguageModelConfig = with_only("RNNLanguageModelConfig", "Options of rnn_lm.", OPTIONS)
@@ -34,6 +36,8 @@ WithoutSource.has_source = False
 @register_model("rnn_lm", dataclass=RNNLanguageModelConfig)
 class RNNLanguageModel(FairseqLanguageModel):
     """For ``--task language_modeling``, and for ``--lm-path`` when translating."""
+
+    int8 = False  # as in RNNSeq2SeqModel
 
     @classmethod
     def check_new_options(cls, cfg: Any) -> None:
@@ -50,12 +54,22 @@ class RNNLanguageModel(FairseqLanguageModel):
         Raises:
             UsageError: for options that cannot work together.
         """
-        if isinstance(task, TranslationTask):
+        if isinstance(task, (TranslationTask, DenoisingTask)):
             raise UsageError("rnn_lm translates nothing: use --task language_modeling, or --lm-path beside --path")
         cfg = complete(cfg, WithoutSource)
+        if cfg.share_decoder_input_output_embed and len(task.source_dictionary) != len(task.target_dictionary):
+            raise UsageError(
+                "--share-decoder-input-output-embed needs as many words in as out: leave --output-dictionary-size out"
+            )
         matrix = embedding(
             task.source_dictionary, cfg.decoder_embed_dim, cfg.decoder_embed_path, cfg.decoder_freeze_embed, "decoder"
         )
         model = cls(RNNDecoder(cfg, task.target_dictionary, matrix))
+        model.int8 = cfg.int8
         initialize(model, cfg.layer_norm)
         return model
+
+    def prepare_for_inference_(self, cfg: Any) -> None:
+        """Called by fairseq before it scores or generates."""
+        super().prepare_for_inference_(cfg)
+        quantize_if_asked(self)

@@ -10,7 +10,7 @@ from fairseq.models import FairseqEncoderDecoderModel
 from fairseq.tasks.language_modeling import LanguageModelingTask
 
 from ..errors import UsageError
-from ..quantization import quantize
+from ..quantization import quantize_if_asked
 from .config import Seq2SeqConfig, complete
 from .decoder import RNNDecoder
 from .effects import refuse_without_effect
@@ -63,9 +63,7 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
     def prepare_for_inference_(self, cfg: Any) -> None:
         """Called by fairseq before it generates."""
         super().prepare_for_inference_(cfg)
-        if self.int8:
-            quantize(self)
-            self.int8 = False  # once is enough
+        quantize_if_asked(self)
 
     def max_positions(self) -> Tuple[int, int]:
         return self.encoder.max_positions(), self.decoder.max_positions()

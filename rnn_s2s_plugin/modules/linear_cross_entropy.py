@@ -53,7 +53,7 @@ def linear_cross_entropy(
     smoothing: float = 0.0,
     count_correct: bool = False,
     pull: float = 0.0,
-    weights: Optional[Tensor] = None,
+    position_weights: Optional[Tensor] = None,
 ) -> Losses:
     """
     Args:
@@ -64,11 +64,18 @@ def linear_cross_entropy(
         smoothing: ε.
         count_correct: whether to find the most probable words too, one more pass over the logits.
         pull: α of R-Drop. Above 0, positions 2 i and 2 i + 1 are a pair, and the loss has α divergences more.
-        weights: (positions,), float32 or wider, what each position's loss is multiplied by; without R-Drop only.
+        position_weights: (positions,), float32 or wider, what each position's loss is multiplied by; without R-Drop
+            only.
     """
-    assert not (pull and weights is not None), "pairs have no weights"
+    assert not (pull and position_weights is not None), "pairs have no weights"
     with torch.autocast(x.device.type, enabled=False):
-        return Losses(*_LinearCrossEntropy.apply(x, weight, bias, target, smoothing, count_correct, pull, weights))
+        # Asked here, as within the function autograd is off. In validation gradients would be two thirds of the work.
+        wanted = torch.is_grad_enabled()
+        return Losses(
+            *_LinearCrossEntropy.apply(
+                x, weight, bias, target, smoothing, count_correct, pull, position_weights, wanted
+            )
+        )
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -82,7 +89,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         smoothing: float,
         count: bool,
         pull: float,
-        weights: Optional[Tensor],
+        position_weights: Optional[Tensor],
+        wanted: bool,
     ):
         ctx.types = x.dtype, weight.dtype, bias.dtype
         # Under autocast the features come in half precision and the parameters do not; in-place products need one type.
@@ -91,7 +99,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         hit = 1 - smoothing - rest
         # Sums are float32 at least: losses, and the gradients of weight and bias.
         wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
-        gradients = _Gradients(x, weight, bias, wide, weights) if any(ctx.needs_input_grad[:3]) else None
+        wanted = wanted and any(ctx.needs_input_grad[:3])
+        gradients = _Gradients(x, weight, bias, wide, position_weights) if wanted else None
         s, z_y = x.new_zeros(len(x), dtype=wide), x.new_zeros(len(x), dtype=wide)
         correct, divergence = x.new_zeros(2, dtype=wide)
         # Even, so that no pair is cut.
@@ -119,7 +128,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         if smoothing > 0:
             z_sum = x.to(wide) @ weight.sum(0, dtype=wide) + bias.sum(dtype=wide)
             loss = loss + rest * (vocabulary * s - z_sum)
-        nll, loss = nll.sum(), (loss if weights is None else loss * weights).sum()
+        nll, loss = nll.sum(), (loss if position_weights is None else loss * position_weights).sum()
         if pairs is not None:
             loss = loss + pull * divergence
         if gradients is not None:
@@ -131,7 +140,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_loss: Tensor, *_):
         factor = grad_loss / (HALF_SCALE if ctx.types[0] == torch.float16 else 1.0)
-        return *((grad * factor).to(kind) for grad, kind in zip(ctx.saved_tensors, ctx.types)), *[None] * 5
+        return *((grad * factor).to(kind) for grad, kind in zip(ctx.saved_tensors, ctx.types)), *[None] * 6
 
 
 def _buffer_for_softmax(logits: Tensor, wide: torch.dtype) -> Optional[Tensor]:
@@ -180,11 +189,11 @@ class _Pairs:
 class _Gradients:
     """Of the loss by x, W and b, summed up slice by slice; in float16 too large by ``HALF_SCALE``."""
 
-    def __init__(self, x: Tensor, weight: Tensor, bias: Tensor, wide: torch.dtype, weights: Optional[Tensor]):
+    def __init__(self, x: Tensor, weight: Tensor, bias: Tensor, wide: torch.dtype, position_weights: Optional[Tensor]):
         self.inputs = x, weight
         self.x = torch.empty_like(x)
         self.weight, self.bias = (torch.zeros_like(p, dtype=wide) for p in (weight, bias))
-        self.weights = None if weights is None else weights.to(wide).unsqueeze(1)
+        self.position_weights = None if position_weights is None else position_weights.to(wide).unsqueeze(1)
 
     def add(self, part: slice, z: Tensor, p: Tensor, y: Tensor, hit: float, rest: float) -> None:
         """A slice's share; ``p``, and ``z`` in its own precision, become the gradient by the logits."""
@@ -197,10 +206,10 @@ class _Gradients:
             p.mul_(HALF_SCALE)
         grad_z = p if p.dtype == z.dtype else z.copy_(p)
         torch.mm(grad_z, weight, out=self.x[part])
-        if self.weights is None:
+        if self.position_weights is None:
             self.bias += p.sum(0)
         else:
-            weights = self.weights[part]
+            weights = self.position_weights[part]
             self.x[part] *= weights
             x = (x * weights).to(x.dtype)
             self.bias += torch.mv(p.t(), weights.squeeze(1))

@@ -111,7 +111,7 @@ class NonlinearRecurrence(nn.Module):
             state = tuple(part.unsqueeze(0).to(x.dtype) for part in state)
             state = state if self.has_cell_state else state[0]
         if lengths is not None and self.has_cell_state:
-            return self._packed(x, state, lengths)
+            return self._with_last_cell_state(x, state, lengths)
         y, state = self.rnn(x, state)
         if lengths is not None:
             return y, (_last_word(y, lengths),)
@@ -132,7 +132,7 @@ class NonlinearRecurrence(nn.Module):
         h = c.tanh().mul_(output.sigmoid_())
         return h.unsqueeze(1), (h, c)
 
-    def _packed(self, x: Tensor, state, lengths: Tensor):
+    def _with_last_cell_state(self, x: Tensor, state, lengths: Tensor):
         # The LSTM's cell state at the last word is not among its outputs: packing is the one way to it. It costs a
         # host synchronisation and, on CPU, about twice the time, so it is done only for a bridge that asks for it.
         packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)

@@ -61,3 +61,11 @@ def test_interactive_serves_on_after_bad_lines_on_its_input(fairseq_process, cor
         output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output
     assert sum(line.startswith("H-") for line in output.splitlines()) == 2 and "\nH-2" in output
+
+
+def test_interactive_goes_on_after_too_many_constraints(fairseq, corpus, checkpoint, tmp_path):
+    (tmp_path / "lines").write_text("one\t" + "ONE " * 16 + "\ntwo\tTWO THREE\n")
+    options = ["--path", checkpoint, "--constraints", "--input", tmp_path / "lines", "--buffer-size", 2, *SHORT]
+    result = fairseq("interactive", corpus.data, *options)
+    assert "translated without its constraints of 16 words" in result.output
+    assert set(result.field("H")) == {0, 1} and "TWO" in result.field("H")[1] and "THREE" in result.field("H")[1]

@@ -46,3 +46,26 @@ def test_language_model_trains_scores_and_joins_translation(train, fairseq, corp
     both = shutil.copytree(corpus.data, tmp_path / "both")
     shutil.copy(both / "dict.tgt.txt", both / "dict.txt")
     assert len(fairseq("generate", both, *fusion).field("H")) == SIZES["test"]
+
+
+def test_the_word_pad_in_a_text(fairseq, tmp_path):
+    """fairseq counts it among the words of a batch, and no loss does."""
+    (tmp_path / "text").write_text("one two <pad> three\nfour five\n")
+    fairseq(
+        "preprocess",
+        "--only-source",
+        "--trainpref",
+        tmp_path / "text",
+        "--validpref",
+        tmp_path / "text",
+        "--destdir",
+        tmp_path,
+    )
+    options = ("--arch", "rnn_lm", "--decoder-embed-dim", 8, "--decoder-hidden-size", 8, "--dropout", 0, "--lr", 1e-9)
+    command = ["train", tmp_path, "--task", "language_modeling", *options, "--sample-break-mode", "eos", "--no-save"]
+    command += ["--optimizer", "adam", "--max-tokens", 400, "--max-update", 1, "--log-format", "json", "--criterion"]
+    plain, fused = (
+        fairseq(*command, criterion).log("valid_loss")[-1]["valid_loss"]
+        for criterion in ("label_smoothed_cross_entropy", "fused_label_smoothed_cross_entropy")
+    )
+    assert plain == fused

@@ -8,6 +8,7 @@ from conftest import TRAIN_TINY
 from hydra._internal.utils import run_and_report
 
 from rnn_s2s_plugin.errors import UsageError
+from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
 
 
 def shown_by_excepthook(error: Exception, capsys) -> str:
@@ -82,3 +83,13 @@ def test_data_folder_without_data_is_named(fairseq, checkpoint, tmp_path):
 def test_missing_split_is_named(fairseq, corpus, checkpoint):
     with pytest.raises(UsageError, match="test2017 .*--gen-subset"):
         fairseq("generate", corpus.data, "--path", checkpoint, "--gen-subset", "test2017")
+
+
+def test_from_pretrained_of_what_is_not_there(corpus, checkpoint, tmp_path):
+    folder, name, data = str(checkpoint.parent), checkpoint.name, str(corpus.data)
+    with pytest.raises(UsageError, match="no_model cannot be read: name the folder of the checkpoint"):
+        RNNAttnModel.from_pretrained(str(tmp_path / "no_model"), name, data)
+    with pytest.raises(UsageError, match="no_data cannot be read: .* or that of the data"):
+        RNNAttnModel.from_pretrained(folder, name, str(tmp_path / "no_data"))
+    with pytest.raises(UsageError, match="bpe_codes .*no_codes cannot be read"):
+        RNNAttnModel.from_pretrained(folder, name, data, bpe="subword_nmt", bpe_codes=str(tmp_path / "no_codes"))

@@ -202,3 +202,22 @@ def test_mixed_precision_reaches_all_parameters():
     for name, gradient in exact.items():
         if gradient.norm() > 1e-3:
             assert torch.nn.functional.cosine_similarity(gradient.flatten(), half[name].flatten(), dim=0) > 0.98, name
+
+
+def test_candidates_begin_as_their_reference_does(subject):
+    """Some tasks begin targets with a word of their own, such as the language."""
+    ours = criterion()
+    previous = subject.sample["net_input"]["prev_output_tokens"].clone()
+    previous[:, 0] = torch.tensor([5, 6, 7])
+    sample = {**subject.sample, "net_input": {**subject.sample["net_input"], "prev_output_tokens": previous}}
+    candidates = ours._find_candidates(subject.model, subject.sample)
+    inputs = ours._decoder_inputs(candidates, sample).unflatten(0, (3, -1))
+    assert (inputs[:, :, 0] == previous[:, :1]).all()
+
+
+def test_warns_where_training_begins_with_nothing(train, checkpoint, tmp_path):
+    options = ("--criterion", "minimum_risk", "--max-update", 1)
+    warning = "minimum_risk is for a trained model"
+    assert warning in train(tmp_path, *options).output
+    assert warning not in train(tmp_path, *options).output, "it resumes"
+    assert warning not in train(tmp_path / "more", *options, "--finetune-from-model", checkpoint).output

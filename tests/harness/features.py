@@ -353,6 +353,18 @@ def averaged_weights(world: World) -> None:
     assert world.train_more("--store-ema", "--ema-decay", 0.5, "--max-epoch", 2).log("train_loss")
 
 
+@feature("--store-ema --finetune-from-model")
+def averaged_weights_of_further_training(world: World) -> None:
+    """The average begins with the parameters of a checkpoint that has none."""
+    options = ("--store-ema", "--ema-decay", 0.999, "--lr", 0.5, "--max-update", 1)
+    world.train_more(*options, "--finetune-from-model", world.checkpoint)
+    path = world.folder / "checkpoint_last.pt"
+    averaged = checkpoint_utils.load_ema_from_checkpoint(str(path))["model"]
+    first, last = torch.load(world.checkpoint)["model"], torch.load(path)["model"]
+    for name, parameter in averaged.items():
+        torch.testing.assert_close(parameter, 0.999 * first[name] + 0.001 * last[name], rtol=0, atol=1e-5)
+
+
 @feature("the same command again")
 def resuming(world: World) -> None:
     """Stopped in the second epoch and resumed: the weights of an uninterrupted training, dropout on."""

@@ -117,7 +117,7 @@ class Subject:
     def decode(self, previous: Tensor, encoder_out, model=None, **kwargs):
         """Logits (features with an adaptive softmax) and attention weights."""
         output, extra = (model or self.model).decoder(previous, encoder_out=encoder_out, **kwargs)
-        return output, extra["attn"][0]
+        return output, extra["attn"] and extra["attn"][0]
 
     def log_probabilities(self, output: Tensor, model=None) -> Tensor:
         """Not by ``get_normalized_probs`` if that would round to float32."""

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from rnn_s2s_plugin.models.config import Seq2SeqConfig
+from rnn_s2s_plugin.models.decoder import encoder_state_dims
 from rnn_s2s_plugin.modules.bridge import BRIDGES, Bridge, summarize
-from rnn_s2s_plugin.modules.recurrent import Padding
+from rnn_s2s_plugin.modules.recurrent import CELLS, Padding
 
 MASK = torch.tensor([[0, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 1]]).bool()
 
@@ -115,3 +117,22 @@ def test_last_leaves_out_the_past_of_a_convolution():
     h, past = torch.ones(3, 6), torch.ones(3, 2, 5)
     (kept,) = summary("last", 3, [(h, past)])
     assert torch.equal(kept, h.double())
+
+
+class TwoVectors(torch.nn.Module):
+    """A cell of another package (docs/extending.md), whose state is two vectors and a matrix."""
+
+    def __init__(self, input_dim, hidden_dim):
+        super().__init__()
+        self.hidden_dim, self.state_shapes = hidden_dim, ((hidden_dim,), (hidden_dim,), (2, hidden_dim))
+
+
+def test_last_takes_the_vectors_of_any_cell(monkeypatch):
+    monkeypatch.setitem(CELLS, "two", TwoVectors)
+    options = Seq2SeqConfig(encoder_layers=3, encoder_hidden_size=5, encoder_direction="unidirectional")
+    options.encoder_cell = "two"
+    before = torch.get_rng_state()
+    assert encoder_state_dims(options) == ((5, 5),) * 3
+    options.encoder_cell, options.linear_conv_kernel = "mingru", 4
+    assert encoder_state_dims(options) == ((5,),) * 3
+    assert torch.equal(torch.get_rng_state(), before), "models begin with the numbers they always began with"

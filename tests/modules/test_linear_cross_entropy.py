@@ -65,7 +65,7 @@ def test_gradients_of_the_divergence_by_finite_differences(smoothing):
     assert torch.autograd.gradcheck(loss, (x, weight, bias))
 
 
-@pytest.mark.parametrize("more", ({}, {"pull": 5.0}, {"weights": torch.linspace(-1, 3, 50)}))
+@pytest.mark.parametrize("more", ({}, {"pull": 5.0}, {"position_weights": torch.linspace(-1, 3, 50)}))
 @pytest.mark.parametrize("dtype", (torch.float32, torch.float16, torch.bfloat16))
 def test_is_as_exact_as_its_type(dtype, more):
     tolerance = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}[dtype]
@@ -89,13 +89,15 @@ def test_weights_of_positions(smoothing, slice_logits, monkeypatch):
     weights = torch.randn(len(target), generator=torch.Generator().manual_seed(1), dtype=torch.double)
     each = [linear_cross_entropy(x.unsqueeze(0), *parts[1:], y, smoothing) for x, y in zip(parts[0], target.split(1))]
     expected = sum(weight * one.loss for weight, one in zip(weights, each))
-    ours = linear_cross_entropy(*parts, target, smoothing, weights=weights)
+    ours = linear_cross_entropy(*parts, target, smoothing, position_weights=weights)
     torch.testing.assert_close(ours.loss, expected, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(ours.nll, sum(one.nll for one in each), rtol=1e-12, atol=0)
     for a, b in zip(*(torch.autograd.grad(3 * value, parts) for value in (ours.loss, expected))):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
     plain = linear_cross_entropy(*parts, target, smoothing)
-    torch.testing.assert_close(linear_cross_entropy(*parts, target, smoothing, weights=weights**0).loss, plain.loss)
+    torch.testing.assert_close(
+        linear_cross_entropy(*parts, target, smoothing, position_weights=weights**0).loss, plain.loss
+    )
 
 
 def test_without_gradients_and_without_positions():
@@ -104,3 +106,12 @@ def test_without_gradients_and_without_positions():
         plain = linear_cross_entropy(x, weight, bias, target, 0.1)
     assert plain.loss == linear_cross_entropy(x, weight, bias, target, 0.1).loss
     assert linear_cross_entropy(x[:0], weight, bias, target[:0], 0.1).loss == 0
+
+
+def test_without_autograd_no_gradients_are_made(monkeypatch):
+    """They are two thirds of the work, in validation for nothing."""
+    x, weight, bias, target = inputs(torch.double)
+    expected = linear_cross_entropy(x, weight, bias, target, 0.1).loss
+    monkeypatch.delattr(module, "_Gradients")
+    with torch.no_grad():
+        assert torch.equal(linear_cross_entropy(x, weight, bias, target, 0.1).loss, expected)
