@@ -17,6 +17,7 @@ from rnn_s2s_plugin.models.config import FIELDS, flag
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").rglob("README.md"))]
 BLOCKS = [block for page in PAGES for block in blocks(page)]
+ENDS = re.compile(r"--(max-epoch|max-update|patience|stop-time-hours|help)\b|optimization\.(max_epoch|max_update)=")
 # What a block may be: shell commands and Python are run, output and markup are not.
 RUN, SHOWN = ("bash", "python"), ("text", "html", "json")
 SIZES = {"train": 120, "valid": 12, "test": 12}
@@ -30,6 +31,23 @@ def test_every_block_says_its_language():
 def test_reasons_are_sentences_of_their_own():
     for block in BLOCKS:
         assert block.reason is None or len(block.reason.split()) >= 3, f"{block.place}: {block.reason}"
+
+
+def trainings(page):
+    """(block, command) of every call of fairseq's training commands, a line each."""
+    for block in blocks(page):
+        for line in block.text.replace("\\\n", " ").splitlines() if block.language == "bash" else ():
+            command = re.sub(r"(^|\s)#.*", "", line)
+            if re.search(r"\bfairseq-(hydra-)?train\b", command):
+                yield block, command
+
+
+def test_every_training_ends():
+    """Without a limit fairseq-train goes on for ever."""
+    found = [call for page in [*PAGES, *sorted((ROOT / "recipes").rglob("*.md"))] for call in trainings(page)]
+    assert len(found) >= 10
+    for block, command in found:
+        assert ENDS.search(command), f"{block.place}: {command}"
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +146,7 @@ def test_functions_that_are_linked_are_in_the_file(page):
 
 # Of pip, TensorBoard, the walk-throughs in examples/, and tests/faults.py.
 OF_OTHER_TOOLS = {
-    *("--no-build-isolation", "--logdir", "--folder", "--updates", "--train"),
+    *("--no-build-isolation", "--index-url", "--logdir", "--folder", "--updates", "--train"),
     *("--kills", "--full-disks", "--lost-workers", "--damages", "--work"),
 }
 
