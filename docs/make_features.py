@@ -35,7 +35,7 @@ BEYOND = """
 |---|---|
 | `--fp16` in training without CUDA | its gradients need a GPU; `--bf16`, `--amp`, `--memory-efficient-fp16` do not |
 | `--write-checkpoints-asynchronously` without the package `iopath` | fairseq would not train; refused here |
-| `--distributed-world-size` above the number of CUDA devices | fairseq would start no process; refused here |
+| `--distributed-world-size` above 1 without CUDA | fairseq would start no process; refused, unless started by hand |
 | resuming with another number of processes as if uninterrupted | they share the batches out by their number |
 | resuming with `--update-ordered-indices-seed` as if uninterrupted | its seed is that of the first epoch of the run |
 | the same losses on another device or with more threads | sums are added up in another order there |
