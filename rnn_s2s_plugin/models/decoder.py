@@ -33,7 +33,7 @@ class DecoderState(NamedTuple):
     """All that a step of decoding hands to the next; every tensor has the decoder's rows first."""
 
     rnn: Optional[Tuple[State, ...]]  # per layer
-    contexts: Optional[Tensor] = None  # (rows, memory, D), the last contexts, for the convolution
+    contexts: Optional[Tensor] = None  # (rows, reach, D), the last contexts, for the convolution
     weights: Optional[Tensor] = None  # (rows, 1, S), the last attention weights, for location features
     features: Optional[Tensor] = None  # (rows, 1, D), the last output features, for input feeding
 

@@ -7,27 +7,27 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def prepend_past(x: Tensor, past: Optional[Tensor], memory: int) -> Tuple[Tensor, Tensor]:
+def prepend_past(x: Tensor, past: Optional[Tensor], reach: int) -> Tuple[Tensor, Tensor]:
     """Puts the last inputs before the new ones.
 
     Args:
         x: (batch, length, dim).
-        past: (batch, memory, dim), the inputs before ``x``; zeros when missing.
-        memory: positions that a convolution looks back, (kernel - 1) * dilation.
+        past: (batch, reach, dim), the inputs before ``x``; zeros when missing.
+        reach: positions that a convolution looks back, (kernel - 1) * dilation.
 
     Returns:
-        (batch, memory + length, dim), and the ``past`` of the next call.
+        (batch, reach + length, dim), and the ``past`` of the next call.
     """
     if past is None:
-        past = x.new_zeros(x.size(0), memory, x.size(2))
+        past = x.new_zeros(x.size(0), reach, x.size(2))
     padded = torch.cat([past.to(x.dtype), x], dim=1)
-    return padded, padded.narrow(1, x.size(1), memory)
+    return padded, padded.narrow(1, x.size(1), reach)
 
 
 def look_back(padded: Tensor, kernel: int, dilation: int = 1) -> List[Tensor]:
     """``kernel`` views (batch, length, dim) of what ``prepend_past`` made, the j-th of j * dilation positions ago."""
-    memory = (kernel - 1) * dilation
-    return [padded.narrow(1, memory - tap * dilation, padded.size(1) - memory) for tap in range(kernel)]
+    reach = (kernel - 1) * dilation
+    return [padded.narrow(1, reach - tap * dilation, padded.size(1) - reach) for tap in range(kernel)]
 
 
 def depthwise(padded: Tensor, taps: Tensor, dilation: int = 1) -> Tensor:

@@ -69,7 +69,7 @@ class CausalConv(nn.Module):
         return self.kind == "depthwise"
 
     @property
-    def memory(self) -> int:
+    def reach(self) -> int:
         """Past positions that the next output depends on."""
         return (self.kernel - 1) * self.dilation
 
@@ -77,12 +77,12 @@ class CausalConv(nn.Module):
         """
         Args:
             x: (batch, length, dim).
-            past: (batch, memory, dim), the inputs before ``x``; zeros when missing.
+            past: (batch, reach, dim), the inputs before ``x``; zeros when missing.
 
         Returns:
             the output (batch, length, dim) and the ``past`` of the next call.
         """
-        padded, past = prepend_past(x, past, self.memory)
+        padded, past = prepend_past(x, past, self.reach)
         return self._combine(x, padded), past
 
     @torch.no_grad()
@@ -118,11 +118,11 @@ class ContextConv(nn.Module):
         self.layers = nn.ModuleList(
             CausalConv(kind, dim, kernel, dilation**depth, heads) for depth in range(1, layers + 1)
         )
-        self.memory = sum(layer.memory for layer in self.layers)
+        self.reach = sum(layer.reach for layer in self.layers)
 
     def forward(self, x: Tensor, past: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
-        """As :meth:`CausalConv.forward`, with the layers' pasts side by side in one (batch, memory, dim) tensor."""
-        pasts = [None] * len(self.layers) if past is None else past.split([la.memory for la in self.layers], dim=1)
+        """As :meth:`CausalConv.forward`, with the layers' pasts side by side in one (batch, reach, dim) tensor."""
+        pasts = [None] * len(self.layers) if past is None else past.split([la.reach for la in self.layers], dim=1)
         kept = []
         for layer, layer_past in zip(self.layers, pasts):
             x, layer_past = layer(x, layer_past)
@@ -158,7 +158,7 @@ class ConvAttention(nn.Module):
         Args:
             query: (batch, T, query_dim).
             memory: from ``attention.project_keys``.
-            past: (batch, conv.memory, source_dim), from the call before.
+            past: (batch, conv.reach, source_dim), from the call before.
             previous: as in :meth:`Attention.forward`.
 
         Returns:

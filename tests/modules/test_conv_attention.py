@@ -46,7 +46,7 @@ def test_one_layer_equals_the_equations(kind, kernel, dilation):
     for row in range(len(x)):
         expected = causal_conv(kind, numpy_parameters(conv), list(x[row].numpy()), kernel, dilation, heads_of(kind))
         torch.testing.assert_close(y[row], torch.from_numpy(np.array(expected)), rtol=1e-12, atol=1e-12)
-    assert past.shape == (2, conv.memory, DIM) and conv.memory == (kernel - 1) * dilation
+    assert past.shape == (2, conv.reach, DIM) and conv.reach == (kernel - 1) * dilation
 
 
 @pytest.mark.parametrize("kernel, dilation, layers", [(3, 1, 2), (2, 2, 3), (3, 2, 2), (1, 1, 2)])
@@ -60,7 +60,7 @@ def test_stack_equals_the_equations(kind, kernel, dilation, layers):
     for row in range(len(x)):
         expected = context_conv(kind, numpy_parameters(conv), list(x[row].numpy()), *shape)
         torch.testing.assert_close(y[row], torch.from_numpy(np.array(expected)), rtol=1e-12, atol=1e-12)
-    assert past.size(1) == conv.memory == sum((kernel - 1) * dilation**n for n in range(1, layers + 1))
+    assert past.size(1) == conv.reach == sum((kernel - 1) * dilation**n for n in range(1, layers + 1))
 
 
 @pytest.mark.parametrize("pieces", [[1] * LENGTH, [2, 3, 1, 3], [4, 5]])
