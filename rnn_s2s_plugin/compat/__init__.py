@@ -4,9 +4,8 @@ Importing this package applies everything, so the plugin imports it before anyth
 is touched. Each mend is one short function with its reason beside it; where a public interface exists it is
 used, elsewhere ``mending.mend`` wraps one function, which stays reachable as ``__wrapped__``.
 
-Most modules mend as they are imported, in any order; what is called below sets up the process. Two wait for their
-command: ``interactive`` is applied when fairseq-interactive has read its options (``options.correct_options``), and
-``values`` is what refuses them.
+Modules mend as they are imported, in any order, but for ``interactive``, which waits until fairseq-interactive has read
+its options (``options.correct_options``). What is called below sets up the process.
 
 All of it was seen with fairseq-fixed 0.12.3.1, Python 3.11, PyTorch 2.13 and numpy 2.4, and with Python 3.12 and
 PyTorch 2.11.
