@@ -19,7 +19,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "recipes" / "multi30k" / "run.sh"
@@ -177,6 +177,31 @@ def write_tables() -> None:
         page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
+def rows_named(text: Optional[str]) -> List[str]:
+    """The rows of ``--rows``, in its order; all of them without."""
+    wanted = text.split(",") if text else [""]
+    named = [[start] if start in ROWS else [name for name in ROWS if name.startswith(start)] for start in wanted]
+    return list(dict.fromkeys(name for group in named for name in group))
+
+
+def train_missing(args: argparse.Namespace, names: Sequence[str]) -> None:
+    """Brings all seeds of these rows to their scores, going on with what is there, and files them."""
+    args.work.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        recipe(args, name, 0, "download", "prepare", "binarize", "diversify")
+    with ThreadPoolExecutor(args.jobs) as pool:
+        stages = ("train", "average", "risk", "generate", "score")
+        runs = {
+            pool.submit(recipe, args, name, int(seed), *stages): (name, int(seed))
+            for seed in args.seeds.split(",")
+            for name in names
+        }
+        for run in as_completed(runs):
+            filed = record(*runs[run], run.result())
+            file_record(filed)
+            print(filed["row"], filed["seed"], filed["bleu"], flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=RECIPE.parent / "work", help="folder for data and runs")
@@ -192,26 +217,11 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="only write the tables anew")
     args = parser.parse_args()
     if not args.table:
-        wanted = args.rows.split(",") if args.rows else [""]
-        named = [[start] if start in ROWS else [name for name in ROWS if name.startswith(start)] for start in wanted]
-        names = list(dict.fromkeys(name for group in named for name in group))
+        names = rows_named(args.rows)
         if not names:
             parser.error(f"--rows {args.rows}: no row begins like that; there are {'; '.join(ROWS)}")
         args.work = args.work.resolve()
-        args.work.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            recipe(args, name, 0, "download", "prepare", "binarize", "diversify")
-        with ThreadPoolExecutor(args.jobs) as pool:
-            stages = ("train", "average", "risk", "generate", "score")
-            runs = {
-                pool.submit(recipe, args, name, int(seed), *stages): (name, int(seed))
-                for seed in args.seeds.split(",")
-                for name in names
-            }
-            for run in as_completed(runs):
-                filed = record(*runs[run], run.result())
-                file_record(filed)
-                print(filed["row"], filed["seed"], filed["bleu"], flush=True)
+        train_missing(args, names)
     write_tables()
     print(table(read_records(), list(ROWS)))
 

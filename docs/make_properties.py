@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from harness.options import CASES, MODELS, cells, fields, fits, models  # noqa: E402
+from harness.options import CASES, MODELS, fields, fits, models, trials  # noqa: E402
 from harness.properties import PROPERTIES  # noqa: E402
 
 from rnn_s2s_plugin.models.config import flag  # noqa: E402
@@ -40,17 +40,17 @@ BEYOND = """
 
 def counted(option: str) -> list:
     """Cells in all, and for every property those that it has a meaning for."""
-    mine = [cell for cell in cells() if cell.option == option]
+    mine = [trial for trial in trials() if trial.option == option]
     kinds = PROPERTIES.values()
-    return [len(mine), *(sum(kind.unfit(cell.arch, cell.overrides) is None for cell in mine) for kind in kinds)]
+    return [len(mine), *(sum(kind.unfit(trial.arch, trial.overrides) is None for trial in mine) for kind in kinds)]
 
 
 def reasons() -> list:
     """Why some cells are not there, with their number."""
     found = {}
-    for cell in cells():
+    for trial in trials():
         for kind in PROPERTIES.values():
-            reason = kind.unfit(cell.arch, cell.overrides)
+            reason = kind.unfit(trial.arch, trial.overrides)
             if reason is not None:
                 found[kind.column, reason] = found.get((kind.column, reason), 0) + 1
     lines = [f"* Property {column}, {number} cells: {reason}." for (column, reason), number in found.items()]

@@ -277,9 +277,6 @@ def places(corpus, checkpoint, fairseq, train, language_model, tmp_path_factory)
     def no_sentences(folder: Path) -> None:
         (root / "none.src").write_text("")
         (root / "none.tgt").write_text("")
-        dictionaries = [
-            f"--{side}dict={folder / f'dict.{lang}.txt'}" for side, lang in (("src", "src"), ("tgt", "tgt"))
-        ]
         for file in folder.glob("dict.*"):
             shutil.copy(file, root / file.name)
         dictionaries = [f"--{side}dict={root / f'dict.{lang}.txt'}" for side, lang in (("src", "src"), ("tgt", "tgt"))]

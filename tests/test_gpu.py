@@ -32,12 +32,12 @@ def same(found, expected, tolerance):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("model", models(), ids=[str(cells[0]) for cells in models().values()])
+@pytest.mark.parametrize("model", models(), ids=[str(trials[0]) for trials in models().values()])
 def test_outputs_and_gradients(model, precision):
-    cell = models()[model][0]
-    if cell.option == "int8":
+    trial = models()[model][0]
+    if trial.option == "int8":
         pytest.skip("8-bit matrices are for processors")
-    s = Subject(cell.arch, cell.overrides)
+    s = Subject(trial.arch, trial.overrides)
     dtype, tolerance = PRECISIONS[precision]
     on_gpu = s.copy(dtype).cuda()
     for module in on_gpu.modules():

@@ -16,6 +16,8 @@ import make_data  # noqa: E402
 import number_words as numbers  # noqa: E402
 import report  # noqa: E402
 
+from rnn_s2s_plugin.errors import UsageError  # noqa: E402
+
 SIZES = {"train": 3000, "valid": 50, "test": 100}
 
 # Written by hand, not by the functions under test.
@@ -358,6 +360,12 @@ def test_heatmap(generated):
     report.heatmap(translations[1], folder / "attention.png")
     assert (folder / "attention.png").read_bytes().startswith(b"\x89PNG")
     assert not list(folder.glob("*.partial*"))
+
+
+def test_report_names_a_picture_that_cannot_be(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["report.py", "no-translations", "no-text", "attention.jpgg"])
+    with pytest.raises(UsageError, match="picture attention.jpgg: a picture's name ends in .png, .svg or .pdf"):
+        report.main()
 
 
 def test_report_names_what_is_missing(tmp_path):

@@ -343,6 +343,13 @@ def test_full_disk_while_training(work):
         ({}, ["--foo"], "unknown option --foo"),
         ({"SRC": "fr"}, [], "SRC=fr, TGT=de: this corpus has en-de en-fr en-cs, in both directions"),
         ({"MAX_EPOCH": "ten"}, [], "MAX_EPOCH=ten is not a whole number"),
+        ({"LR": "abc"}, ["-n"], "LR=abc is not a number: write it like 0.001 or 1e-3"),
+        ({"RISK_LR": "0,5"}, ["-n"], "RISK_LR=0,5 is not a number"),
+        ({"SMOOTHING": "-0.1"}, ["-n"], "SMOOTHING=-0.1 is not a number"),
+        ({"CLIP": "1e"}, ["-n"], "CLIP=1e is not a number"),
+        ({"LENPEN": "."}, ["-n"], "LENPEN=. is not a number"),
+        ({"PATIENCE": "-2"}, ["-n"], "PATIENCE=-2 is neither a whole number nor -1"),
+        ({"MASTER_PORT": "http"}, ["-n"], "MASTER_PORT=http is not a whole number"),
         ({"PRECISION": "fp8"}, [], "PRECISION=fp8: choose"),
         ({"MAX_TOKENS": 0}, [], "MAX_TOKENS=0 must be at least 1"),
         ({"DIVERSIFY": "yes"}, [], "DIVERSIFY=yes is not a whole number"),
@@ -365,6 +372,50 @@ def test_full_disk_while_training(work):
 )
 def test_mistakes_get_a_sentence(tmp_path, variables, arguments, expected):
     assert expected in refused(recipe(variables.pop("WORK", tmp_path / "work"), *arguments, **variables))
+
+
+def test_numbers_in_every_notation(tmp_path):
+    numbers = {"LR": "1e-3", "RISK_LR": "5E-04", "SMOOTHING": ".1", "CLIP": "5.", "LENPEN": "1", "PATIENCE": "-1"}
+    result = recipe(tmp_path, "--dry-run", "train", **numbers)
+    assert result.returncode == 0 and "--lr 1e-3 " in result.stdout and "--clip-norm 5. " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"ARCH": "rnn_atn"}, "ARCH=rnn_atn is no architecture of fairseq with USER_DIR=.*: perhaps rnn_attn"),
+        ({"ARCH": "rnn_attn", "USER_DIR": "none"}, "ARCH=rnn_attn is no architecture of fairseq without the plugin"),
+        (
+            {"TEACHER": "rnn_attn_tin", "DIVERSIFY": 1},
+            "TEACHER=rnn_attn_tin is no architecture .* perhaps rnn_attn_tiny",
+        ),
+        ({"USER_DIR": "/no/plugin"}, "USER_DIR=/no/plugin cannot be imported, /no/plugin is missing"),
+    ],
+)
+def test_misspelt_architecture_is_noticed_before_the_download(tmp_path, variables, expected):
+    assert re.search(expected, refused(recipe(tmp_path / "work", **variables)))
+    assert not (tmp_path / "work").exists()
+
+
+def test_architectures_of_fairseq_and_of_a_folder_of_ones_own(tmp_path):
+    own = tmp_path / "my models"
+    own.mkdir()
+    (own / "__init__.py").write_text(
+        "from fairseq.models import register_model_architecture\n"
+        "register_model_architecture('lstm', 'my_lstm')(lambda args: None)\n"
+    )
+    for settings in ({"ARCH": "transformer", "USER_DIR": "none"}, {"ARCH": "my_lstm", "USER_DIR": own}):
+        assert "dict.de.txt is missing" in refused(recipe(tmp_path, "train", **settings))
+
+
+def test_misspelt_variables_are_named(tmp_path):
+    """One letter off, and no others: not another program's, nor a short one."""
+    misspelt = {"RISK_UPDTE": "RISK_UPDATE", "MAX_EPOCHS": "MAX_EPOCH", "LABEL_LR": None, "RUN_DIR": None, "ARC": None}
+    misspelt.update(SAVE_UDPATES="SAVE_UPDATES", MASTER_PART="MASTER_PORT", RAW_DIR_2=None, NODE_NAME=None)
+    printed = recipe(tmp_path, "--dry-run", "score", **dict.fromkeys(misspelt, "1")).stdout
+    found = dict(re.findall(r"warning: the recipes have no variable (\w+); is (\w+) meant\?", printed))
+    assert found == {name: meant for name, meant in misspelt.items() if meant}
+    assert "warning" not in recipe(tmp_path, "--dry-run", "score", RISK_UPDATE=10, MASTER_PORT=1, NODE_RANK=0).stdout
 
 
 def test_shellcheck():

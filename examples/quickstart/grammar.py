@@ -65,7 +65,6 @@ OBJECT_PRONOUNS = {
 }
 # "I visit me" and the like would need a reflexive pronoun.
 REFLEXIVE = {"I": ("me", "us"), "you": ("you",), "we": ("me", "us")}
-POSSESSIVES = {"mein": "my", "dein": "your", "unser": "our"}
 CONTRACTIONS = {"in dem": "im", "an dem": "am", "zu dem": "zum", "zu der": "zur", "von dem": "vom"}
 FREQUENCY = {"oft": "often", "immer": "always", "manchmal": "sometimes", "nie": "never", "selten": "rarely"}
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnn_s2s_plugin.inspect.alignments import agreement, links_of, read_links
-from rnn_s2s_plugin.inspect.pictures import draw_attention
+from rnn_s2s_plugin.inspect.pictures import check_picture, draw_attention
 from rnn_s2s_plugin.inspect.views import View
 from rnn_s2s_plugin.inspect.words import join_pieces, join_weights, piece_labels
 
@@ -170,10 +170,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Report on the translations of the quick start.")
     parser.add_argument("generated", type=Path, help="output of fairseq-generate --print-alignment soft")
     parser.add_argument("text", type=Path, help="folder that make_data.py wrote")
-    parser.add_argument("picture", type=Path, help="PNG file to write")
+    parser.add_argument("picture", type=Path, help="file to write, PNG, SVG or PDF")
     parser.add_argument("--show", type=int, default=5, help="translations to show (default: %(default)s)")
     parser.add_argument("--sentence", type=int, help="number of the test sentence to draw (default: a good one)")
     options = parser.parse_args()
+    check_picture("picture", options.picture)
     translations, gold = read_translations(options.generated), read_gold(options.text)
     missing = set(range(len(gold))) - translations.keys()
     if missing:

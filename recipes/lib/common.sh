@@ -127,6 +127,32 @@ remember_command() {
     COMMAND="${words[*]-}${words[*]:+ }$(quoted bash "${RECIPE_SCRIPT#"$REPO"/}" "$@")"
 }
 
+# Variables of the environment that are one letter off one of the recipe's, and so change nothing. Only of those with an
+# underscore: shorter names are one letter from many that have nothing to do with a recipe.
+warn_of_misspelt_variables() {
+    local name known all=("${VARIABLES[@]}" NODE_RANK MASTER_ADDR MASTER_PORT)
+    while read -r name; do
+        ! contains "$name" "${all[@]}" || continue
+        for known in "${all[@]}"; do
+            [[ $known != *_* ]] || ! one_letter_off "$known" "$name" ||
+                echo "warning: the recipes have no variable $name; is $known meant?" >&2
+        done
+    done < <(awk 'BEGIN {for (name in ENVIRON) print name}')
+}
+
+# one_letter_off WORD OTHER: in OTHER a letter of WORD is missing, another, before another or behind the next.
+one_letter_off() {
+    local word=$1 other=$2 i
+    ((${#word} - ${#other} <= 1 && ${#other} - ${#word} <= 1)) || return 1
+    for ((i = 0; i <= ${#word}; i++)); do
+        case $other in
+            "${word:0:i}${word:i+1}" | "${word:0:i}"?"${word:i+1}" | "${word:0:i}"?"${word:i}" | \
+                "${word:0:i}${word:i+1:1}${word:i:1}${word:i+2}") return 0 ;;
+        esac
+    done
+    return 1
+}
+
 # Python and its packages, asked for once, before anything else.
 require_python() {
     command -v "$PYTHON" >/dev/null || die "PYTHON=$PYTHON is no command: set PYTHON to a Python with the plugin installed"

@@ -11,9 +11,19 @@ detect_devices() {
         [[ $GPUS != auto ]] || DEVICES=$found
         ((DEVICES <= found)) || die "GPUS=$GPUS, but this machine has $found"
     fi
-    # Products in bfloat16 where a processor has them: training is a third faster.
+    # Products in bfloat16 where a processor has them: training is half as fast again.
     ((DEVICES)) || ! grep -qwsE 'avx512_bf16|amx_bf16' /proc/cpuinfo || best=amp
     [[ $MODE != auto ]] || MODE=$best
+}
+
+# What is to be trained must be known to fairseq: asked before the first stage, as a download or hours of preparation
+# may come before the training. It takes seconds to ask, so not in a dry run, and not for stages that train nothing.
+check_architectures() {
+    local names=()
+    ! contains train "${WANTED[@]}" || names+=("ARCH=$ARCH")
+    ((!DIVERSIFY)) || ! contains diversify "${WANTED[@]}" || names+=("TEACHER=$TEACHER")
+    ((!DRY_RUN && ${#names[@]})) || return 0
+    "$PYTHON" "$LIB/architectures.py" --user-dir "$USER_DIR" "${names[@]}" || exit 1
 }
 
 # The same number of tokens per update on any number of devices: MAX_TOKENS is what one device takes at once,
@@ -74,7 +84,8 @@ stage_train() {
         return 0
     fi
     need_space "$TRAIN_MB"
-    # fairseq copies the checkpoint it has written to checkpoint_last.pt: a process killed then leaves half a file.
+    # fairseq copies the checkpoint it has written to checkpoint_last.pt: a process killed then leaves half a file. With
+    # the plugin copies are whole (compat/saving.py), so this mends runs without it (USER_DIR=none) and older ones.
     ((DRY_RUN || NODE_RANK)) || run "$PYTHON" "$LIB/mend_checkpoints.py" "$RUN_DIR"
     detect_devices
     derive_batch

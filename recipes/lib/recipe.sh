@@ -102,9 +102,14 @@ set_paths() {
 check_values() {
     local name
     for name in SEED WORKERS MERGES GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE WARMUP SAVE_UPDATES NODES NODE_RANK KEEP AVERAGE BEAM \
-        GENERATE_TOKENS DIVERSIFY TEACHER_UPDATE RISK_UPDATE; do
+        GENERATE_TOKENS DIVERSIFY TEACHER_UPDATE RISK_UPDATE MASTER_PORT; do
         [[ ${!name} =~ ^[0-9]+$ ]] || die "$name=${!name} is not a whole number"
     done
+    for name in LR RISK_LR SMOOTHING CLIP LENPEN; do
+        [[ ${!name} =~ ^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$ ]] ||
+            die "$name=${!name} is not a number: write it like 0.001 or 1e-3"
+    done
+    [[ $PATIENCE =~ ^(-1|[0-9]+)$ ]] || die "PATIENCE=$PATIENCE is neither a whole number nor -1, for no limit"
     [[ $JOINED == [01] ]] || die "JOINED=$JOINED: 1 for one vocabulary of both languages, 0 for two"
     [[ $AVERAGE_BY == last || $AVERAGE_BY == best ]] || die "AVERAGE_BY=$AVERAGE_BY: choose last or best"
     contains "$PRECISION" auto fp32 fp16 bf16 amp || die "PRECISION=$PRECISION: choose auto, fp32, fp16, bf16 or amp"
@@ -131,7 +136,9 @@ recipe_main() {
     local stage
     remember_command "$@"
     parse_arguments "$@"
+    warn_of_misspelt_variables
     set_defaults
+    check_architectures
     for stage in "${STAGES[@]}"; do
         if contains "$stage" "${WANTED[@]}"; then
             [[ $NODE_RANK == 0 || $stage == train ]] || continue # the other nodes share WORK with node 0

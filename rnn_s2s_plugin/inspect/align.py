@@ -9,6 +9,7 @@ from ..errors import UsageError
 from .aer import report
 from .alignments import Links, check_positions, links_of, read_alignments, word_weights, write_alignments
 from .arguments import add_sentence_arguments, inspect_from, model_parser
+from .files import check_file
 from .measures import coverage, entropy
 from .sentences import Inspection
 
@@ -38,6 +39,8 @@ def main(arguments: List[str]) -> None:
     args = options.parse_args_and_arch(parser, input_args=arguments)
     if not args.forced and (args.gold or args.aligner):
         raise UsageError("--gold and --aligner align the references: give --forced")
+    if args.output:
+        check_file("--output", args.output)
     _, inspections = inspect_from(args, gates=False)
     if inspections[0].attention is None:
         raise UsageError(f"--path {args.path} has no attention, so nothing to align by")

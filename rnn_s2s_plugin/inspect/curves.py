@@ -7,7 +7,7 @@ from typing import Any, List, Sequence, Tuple
 from ..errors import UsageError
 from .logs import Curves, Point, read_log
 from .outputs import named
-from .pictures import COLOURS, figure_file, tidy
+from .pictures import COLOURS, check_picture, figure_file, tidy
 
 METRICS = "loss,bleu"
 
@@ -17,14 +17,15 @@ def main(arguments: List[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m rnn_s2s_plugin.inspect curves",
         description="Draw the training curves of one or several runs. LOG is what fairseq-train printed or wrote to "
-        "--log-file, with --log-format simple or json; NAME=LOG gives the run a name.",
+        "--log-file, with --log-format simple, json or tqdm; NAME=LOG gives the run a name.",
     )
     parser.add_argument("logs", nargs="+", metavar="LOG")
-    parser.add_argument("--output", default="curves.png", metavar="FILE", help="PNG or SVG (default: %(default)s)")
+    parser.add_argument("--output", default="curves.png", metavar="FILE", help="PNG, SVG or PDF (default: %(default)s)")
     parser.add_argument(
         "--metrics", default=METRICS, help="figures to draw, as in the log, if it has them (default: %(default)s)"
     )
     args = parser.parse_args(arguments)
+    check_picture("--output", Path(args.output))
     runs = [(name, read_log(path)) for name, path in map(named, args.logs)]
     metrics = [metric for metric in args.metrics.split(",") if any(has(curves, metric) for _, curves in runs)]
     if not metrics:

@@ -9,7 +9,7 @@ from sacrebleu.metrics import BLEU
 
 from ..errors import UsageError
 from .outputs import Output, read_output, side_of
-from .pictures import COLOURS, figure_file, tidy
+from .pictures import COLOURS, check_picture, figure_file, tidy
 from .scores import add_score_arguments, bleu
 
 BUCKETS = "10,20,30,40"
@@ -34,10 +34,12 @@ def main(arguments: List[str]) -> None:
     parser.add_argument("outputs", nargs="+", metavar="OUTPUT")
     parser.add_argument("--source", metavar="FILE", help="sources, if the outputs do not hold them")
     parser.add_argument("--buckets", default=BUCKETS, help="longest sources of all buckets but the last (%(default)s)")
-    parser.add_argument("--plot", metavar="FILE", help="draw a picture, PNG or SVG")
+    parser.add_argument("--plot", metavar="FILE", help="draw a picture, PNG, SVG or PDF")
     add_score_arguments(parser)
     args = parser.parse_args(arguments)
     bounds = read_bounds(args.buckets)
+    if args.plot:
+        check_picture("--plot", Path(args.plot))
     outputs = [read_output(name, args.remove_bpe) for name in args.outputs]
     lengths = [len(line.split()) for line in side_of(outputs, "sources", args.source, args.remove_bpe)]
     references = side_of(outputs, "references", args.reference, args.remove_bpe)

@@ -41,7 +41,7 @@ def read_log(path: str) -> Curves:
     if not any(curves):
         raise UsageError(
             f"{path} holds no figures of fairseq-train; keep its output, or give it --log-file FILE, with --log-format "
-            "simple or json"
+            "simple, json or tqdm"
         )
     # A run that was resumed says some things twice: the last counts.
     return Curves(

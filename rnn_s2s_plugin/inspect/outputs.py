@@ -22,10 +22,12 @@ def read_output(argument: str, scheme: Optional[str]) -> Output:
     """A file, or ``NAME=FILE``; subwords are joined by a scheme of :func:`.words.join_pieces`.
 
     Raises:
-        UsageError: if it cannot be read, or sentences of fairseq-generate's output are missing.
+        UsageError: if it cannot be read, is empty, or sentences of fairseq-generate's output are missing.
     """
     name, path = named(argument)
     lines = read_lines(path)
+    if not lines:
+        raise UsageError(f"there are no sentences in {path}: it is empty")
     if not any(re.match(r"H-\d+\t", line) for line in lines):
         return Output(name, [joined(line, scheme) for line in lines])
     hypotheses = _best(lines, path, scheme)

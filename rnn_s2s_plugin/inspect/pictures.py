@@ -9,13 +9,26 @@ from typing import Any, Iterator, List, Sequence
 import numpy as np
 
 from ..errors import UsageError
+from .files import check_file
 from .sentences import Inspection
 from .views import View, band_order, bands, recurrence_labels, recurrence_title
 
+KINDS = (".png", ".svg", ".pdf")
 GRID = "#d9dee5"
 COLOURS = ("#1f5fa8", "#c8501e", "#2a7d46", "#7a3fa0", "#8a6d00", "#555f6b")
 # Looked for when the default font lacks a letter, as it does for Chinese or Hindi.
 FONTS = ("Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Arial Unicode MS")
+
+
+def check_picture(option: str, path: Path) -> None:
+    """
+    Raises:
+        UsageError: if an option names a picture that cannot be drawn, by its kind, its place, or want of matplotlib.
+    """
+    if path.suffix.lower() not in KINDS:
+        raise UsageError(f"{option} {path}: a picture's name ends in {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    check_file(option, path)
+    plotting()
 
 
 def plotting() -> Any:

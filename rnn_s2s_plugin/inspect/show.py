@@ -7,8 +7,9 @@ from fairseq import options
 
 from .arguments import add_sentence_arguments, inspect_from, model_parser
 from .capture import convolutions
+from .files import check_folder
 from .page import write_page
-from .pictures import draw_attention, draw_convolution, draw_gates
+from .pictures import draw_attention, draw_convolution, draw_gates, plotting
 from .sentences import Inspection
 from .views import View, view
 from .words import readable
@@ -29,6 +30,9 @@ def main(arguments: List[str]) -> None:
     )
     args = options.parse_args_and_arch(parser, input_args=arguments)
     folder = Path(args.output)
+    check_folder("--output", folder)
+    if args.pictures != "none":
+        plotting()  # refuses without matplotlib
     loaded, inspections = inspect_from(args)
     shares = [share.cpu().numpy() for share in convolutions(loaded.model)]
     views = [view(inspection, args.post_process) for inspection in inspections]

@@ -29,7 +29,7 @@ SMALL = {"encoder_embed_dim": 5, "encoder_hidden_size": 4, "decoder_embed_dim": 
 
 # What an option changes: the "output" for the same parameters, the "training" alone, the "weights" at the start,
 # whether they are "frozen", or the output once fairseq has prepared the model for "inference".
-EFFECTS = ("output", "training", "weights", "frozen", "inference")
+EFFECT_KINDS = ("output", "training", "weights", "frozen", "inference")
 
 
 class Case(NamedTuple):
@@ -232,8 +232,8 @@ CASES: Dict[str, Tuple[Case, ...]] = {
 }
 
 
-class Cell(NamedTuple):
-    """An architecture with one case of one option."""
+class Trial(NamedTuple):
+    """An architecture with one case of one option: a cell of ``docs/properties.md``."""
 
     arch: str
     option: str
@@ -300,10 +300,10 @@ def fits(arch: str, option: str, case: Case) -> bool:
 
 
 @functools.lru_cache(None)
-def cells() -> Tuple[Cell, ...]:
+def trials() -> Tuple[Trial, ...]:
     """Every architecture with every case of every option that it has."""
     return tuple(
-        Cell(arch, option, case)
+        Trial(arch, option, case)
         for option, cases in CASES.items()
         for case in cases
         for arch in MODELS
@@ -312,9 +312,9 @@ def cells() -> Tuple[Cell, ...]:
 
 
 @functools.lru_cache(None)
-def models() -> Dict[Tuple, Tuple[Cell, ...]]:
-    """The cells by model: those of one model are tested together."""
-    found: Dict[Tuple, Tuple[Cell, ...]] = {}
-    for cell in cells():
-        found[cell.model] = (*found.get(cell.model, ()), cell)
+def models() -> Dict[Tuple, Tuple[Trial, ...]]:
+    """The trials by model: those of one model are tested together."""
+    found: Dict[Tuple, Tuple[Trial, ...]] = {}
+    for trial in trials():
+        found[trial.model] = (*found.get(trial.model, ()), trial)
     return found

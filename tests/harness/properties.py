@@ -339,21 +339,21 @@ def fused_criterion(s: Subject) -> None:
 # --- the option itself ---------------------------------------------------------------------------------------
 
 
-def option_has_effect(cell) -> None:
+def option_has_effect(trial) -> None:
     """The option changes what its case says: for the same parameters the output, or only training, or the weights …"""
     subject, other = (
-        Subject(cell.arch, overrides, as_built=cell.case.effect == "weights")
-        for overrides in (cell.overrides, cell.instead)
+        Subject(trial.arch, overrides, as_built=trial.case.effect == "weights")
+        for overrides in (trial.overrides, trial.instead)
     )
-    if cell.case.effect == "weights":
+    if trial.case.effect == "weights":
         assert any(not torch.equal(a, b) for a, b in zip(subject.model.parameters(), other.model.parameters()))
         return
     give_parameters(other.model, subject.model)
-    if cell.case.effect == "frozen":
+    if trial.case.effect == "frozen":
         frozen = [p.requires_grad for p in subject.model.parameters()]
         assert frozen.count(False) == 1
         assert all(p.requires_grad for p in other.model.parameters())
-    elif cell.case.effect == "training":
+    elif trial.case.effect == "training":
         assert torch.equal(subject.outputs[0], other.outputs[0]), "it changes more than training"
         trained = []
         for s in (subject, other):
@@ -361,7 +361,7 @@ def option_has_effect(cell) -> None:
             s.model.train()
             trained.append(s.run(*s.batch)[0])
         assert not torch.allclose(*trained), "it changes nothing in training"
-    elif cell.case.effect == "inference":
+    elif trial.case.effect == "inference":
         assert torch.equal(subject.outputs[0], other.outputs[0]), "it changes more than inference"
         prepared = []
         for s in (subject, other):

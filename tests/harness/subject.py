@@ -47,7 +47,7 @@ def sentences(dictionary: Dictionary, lengths: Tuple[int, ...], seed: int) -> Li
 
 
 class Subject:
-    """The model of one cell in double precision and evaluation mode, with random values in all its parameters."""
+    """The model of one trial in double precision and evaluation mode, with random values in all its parameters."""
 
     def __init__(self, arch: str, overrides: Dict[str, Any], seed: int = 1, as_built: bool = False):
         self.arch, self.overrides = arch, overrides

@@ -76,8 +76,9 @@ def test_aer_command(write, capsys):
     gold, good, bad = write("gold", "1-1 2p2\n1-1\n"), write("good", "0-0 1-1\n0-0\n"), write("bad", "0-1\n1-0\n")
     main(["aer", gold, good, bad, "--one-based"])
     first, second = capsys.readouterr().out.splitlines()
-    assert first.split() == [good, "AER", "0.0000", "precision", "1.0000", "recall", "1.0000"]
-    assert second.split() == [bad, "AER", "1.0000", "precision", "0.0000", "recall", "0.0000"]
+    perfect, useless = "AER 0.0000  precision 1.0000  recall 1.0000", "AER 1.0000  precision 0.0000  recall 0.0000"
+    assert first == f"{good} against gold {gold}  {perfect}"
+    assert second == f"{bad}  against gold {gold}  {useless}"  # one letter shorter
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +129,8 @@ def pair(link):
         (["--gen-subset", "test", "--bf16"], "--bf16 has no effect"),
         (["--gen-subset", "test", "--model-overrides", "{'int8': True}"], "int8 has no effect"),
         (["--input", "no-such-file"], "no-such-file: there is no such file"),
+        (["--gen-subset", "test", "--output", "no/folder/out"], "--output no/folder/out: there is no folder no/folder"),
+        (["--gen-subset", "test", "--output", "."], "--output . is a folder: name a file"),
     ],
 )
 def test_options_that_cannot_work(model, options, sentence):

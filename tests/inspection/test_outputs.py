@@ -22,7 +22,7 @@ def files(tmp_path):
     for number in (2, 0, 3, 1):
         lines += [f"S-{number}\t{SOURCES[number]}", f"T-{number}\t{REFERENCES[number]}"]
         lines += [f"H-{number}\t-0.9\tworse", f"H-{number}\t-0.1\t{GOOD[number]}", f"D-{number}\t-0.1\t{GOOD[number]}"]
-    contents = {"good": lines, "bad": BAD, "src": SOURCES, "ref": REFERENCES}
+    contents = {"good": lines, "bad": BAD, "src": SOURCES, "ref": REFERENCES, "none": []}
     for name, text in contents.items():
         (tmp_path / name).write_text("".join(f"{line}\n" for line in text))
     return {name: str(tmp_path / name) for name in contents}
@@ -79,11 +79,28 @@ def test_compare(files, capsys):
         (["lengths", "{bad}", "--reference", "{ref}"], "--source FILE is missing"),
         (["lengths", "{good}", "--buckets", "5,3"], "--buckets must be increasing"),
         (["lengths", "no-such-file"], "no-such-file cannot be read"),
+        (["lengths", "{none}", "--source", "{none}", "--reference", "{none}"], "no sentences in .*none: it is empty"),
+        (["compare", "{none}", "{none}", "--reference", "{none}"], "no sentences in .*none: it is empty"),
+        (["compare", "{bad}", "{bad}", "--reference", "{none}"], "4 translations, but there are 0 references"),
     ],
 )
 def test_what_cannot_work_is_named(files, arguments, sentence):
     with pytest.raises(SystemExit, match=sentence):
         main([argument.format(**files) for argument in arguments])
+
+
+@pytest.mark.parametrize(
+    "picture, sentence",
+    [
+        ("l.jpgg", "l.jpgg: a picture's name ends in .png, .svg or .pdf"),
+        ("picture", "picture: a picture's name ends in"),
+        ("no/folder/l.png", "no/folder/l.png: there is no folder no/folder; make it"),
+    ],
+)
+@pytest.mark.parametrize("command", ["lengths no-such-file --plot", "curves no-such-file --output"])
+def test_pictures_that_cannot_be_are_named_before_anything_is_read(command, picture, sentence):
+    with pytest.raises(SystemExit, match=sentence):
+        main([*command.split(), picture])
 
 
 def test_missing_and_different_sentences(files, tmp_path):

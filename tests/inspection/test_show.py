@@ -132,6 +132,14 @@ def test_checkpoints_that_cannot_be_shown(rich, corpus, train, tmp_path):
         )
 
 
+@pytest.mark.parametrize("folder", ["", "below/it"])
+def test_output_that_cannot_be_a_folder_is_named_before_translating(folder, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(SystemExit, match=f"--output {file / folder}: {file} is a file, not a folder"):
+        main(["show", "no-data", "--path", "no-model", "--output", str(file / folder)])
+
+
 def test_command_line_as_a_process(rich, corpus, tmp_path):
     """An error is one sentence; so is it that a command does not exist."""
     program = [sys.executable, "-m", "rnn_s2s_plugin.inspect"]

@@ -4,7 +4,7 @@ from argparse import Namespace
 
 import pytest
 import torch
-from harness.options import MODELS, SMALL, cells, fields, option_names
+from harness.options import MODELS, SMALL, fields, option_names, trials
 from harness.subject import Subject
 
 from rnn_s2s_plugin.errors import UsageError
@@ -79,13 +79,13 @@ def test_every_option_is_classified():
 
 def test_no_case_with_an_effect_is_refused():
     """Every case of the harness has one, by ``test_option_has_effect``; what goes with it may then be idle."""
-    for cell in cells():
-        effect = EFFECTS.get(cell.option)
-        if effect is not None and cell.instead != cell.overrides:
+    for trial in trials():
+        effect = EFFECTS.get(trial.option)
+        if effect is not None and trial.instead != trial.overrides:
             try:
-                refuse(cell.arch, cell.overrides)
+                refuse(trial.arch, trial.overrides)
             except UsageError as error:
-                assert not str(error).startswith(f"{flag(cell.option)} "), cell
+                assert not str(error).startswith(f"{flag(trial.option)} "), trial
 
 
 @pytest.mark.parametrize("arch", [*MODELS, *PRESETS])

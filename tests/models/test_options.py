@@ -5,7 +5,7 @@ import functools
 from typing import get_args
 
 import pytest
-from harness.options import CASES, EFFECTS, MODELS, cells, completed, fields, models, option_names
+from harness.options import CASES, EFFECT_KINDS, MODELS, completed, fields, models, option_names, trials
 from harness.properties import PROPERTIES, option_has_effect
 from harness.subject import Subject
 
@@ -13,23 +13,25 @@ from rnn_s2s_plugin.models.config import FIELDS
 
 
 def distinct_effects():
-    """Cells that differ in their model, or in what that is compared with."""
-    return list({(cell.option, cell.model, str(completed(cell.arch, cell.instead))): cell for cell in cells()}.values())
+    """Trials that differ in their model, or in what that is compared with."""
+    return list(
+        {(trial.option, trial.model, str(completed(trial.arch, trial.instead))): trial for trial in trials()}.values()
+    )
 
 
 @functools.lru_cache(maxsize=1)
 def subject(model) -> Subject:
-    cell = models()[model][0]
-    return Subject(cell.arch, cell.overrides)
+    trial = models()[model][0]
+    return Subject(trial.arch, trial.overrides)
 
 
 def models_with_properties():
     """The properties of a model stand together, so that they share it."""
-    for model, (cell, *others) in models().items():
+    for model, (trial, *others) in models().items():
         for name, kind in PROPERTIES.items():
-            if kind.unfit(cell.arch, cell.overrides) is None:
+            if kind.unfit(trial.arch, trial.overrides) is None:
                 shared = f"-and-{len(others)}-more" if others else ""
-                yield pytest.param(model, name, id=f"{cell}{shared}-{name}")
+                yield pytest.param(model, name, id=f"{trial}{shared}-{name}")
 
 
 @pytest.mark.parametrize("model, name", models_with_properties())
@@ -37,9 +39,9 @@ def test_property(model, name):
     PROPERTIES[name].check(subject(model))
 
 
-@pytest.mark.parametrize("cell", distinct_effects(), ids=str)
-def test_option_has_effect(cell):
-    option_has_effect(cell)
+@pytest.mark.parametrize("trial", distinct_effects(), ids=str)
+def test_option_has_effect(trial):
+    option_has_effect(trial)
 
 
 def test_every_option_has_a_case():
@@ -61,13 +63,13 @@ def is_enum(kind) -> bool:
 
 def test_every_option_of_an_architecture_is_tried_on_it():
     for arch in MODELS:
-        tried = {cell.option for cell in cells() if cell.arch == arch}
+        tried = {trial.option for trial in trials() if trial.arch == arch}
         assert tried == set(fields(arch)) - {"_name"}
 
 
 def test_cases_are_well_formed():
     for option, cases in CASES.items():
         for case in cases:
-            assert case.effect in EFFECTS
+            assert case.effect in EFFECT_KINDS
             assert option not in case.companions
             assert set(case.companions) <= set(option_names())
