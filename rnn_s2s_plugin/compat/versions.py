@@ -4,8 +4,11 @@ import logging
 import types
 import warnings
 
-import fairseq
 import numpy as np
+
+logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)  # while imported it asks for tensorboardX
+
+import fairseq  # noqa: E402
 
 KNOWN_FAIRSEQ_VERSIONS = ("0.12.3.1",)
 

@@ -145,5 +145,6 @@ def test_command_line_as_a_process(rich, corpus, tmp_path):
     program = [sys.executable, "-m", "rnn_s2s_plugin.inspect"]
     wrong = subprocess.run([*program, "aer", "no-such-file", "other"], capture_output=True, text=True, cwd=tmp_path)
     assert wrong.returncode == 1
-    assert wrong.stderr.splitlines()[-1].startswith("python -m rnn_s2s_plugin.inspect aer: error: no-such-file cannot")
+    (sentence,) = wrong.stderr.splitlines()
+    assert sentence.startswith("python -m rnn_s2s_plugin.inspect aer: error: no-such-file cannot")
     assert "Traceback" not in wrong.stderr
