@@ -12,7 +12,7 @@ PAD, EOS = 1, 2
 
 
 def right_padded(sample: Dict[str, Any]) -> Tuple[Tensor, Tensor]:
-    """Source words first, as these toolkits want them, and their lengths; longest sentences first."""
+    """Source words first, as these toolkits want them, and their lengths, in the order of fairseq's batch."""
     source, lengths = sample["net_input"]["src_tokens"], sample["net_input"]["src_lengths"]
     order = source.eq(PAD).int().argsort(dim=1, stable=True)
     return source.gather(1, order), lengths

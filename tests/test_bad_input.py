@@ -104,7 +104,7 @@ CASES = [
         "negative R-Drop",
         "train",
         ATTN + "--criterion fused_label_smoothed_cross_entropy --rdrop-alpha -1",
-        "--rdrop-alpha must not be negative, got -1",
+        "--rdrop-alpha must be a number of at least 0, got -1",
     ),
     Bad(
         "R-Drop without dropout",

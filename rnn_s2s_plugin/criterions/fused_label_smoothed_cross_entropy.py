@@ -62,7 +62,7 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
         if ignore_prefix_size < 0:
             raise UsageError(f"--ignore-prefix-size must not be negative, got {ignore_prefix_size}")
         if not 0 <= rdrop_alpha < math.inf:
-            raise UsageError(f"--rdrop-alpha must not be negative, got {rdrop_alpha:g}")
+            raise UsageError(f"--rdrop-alpha must be a number of at least 0, got {rdrop_alpha:g}")
         self.rdrop_alpha = rdrop_alpha
         # A language model's text may hold the word <pad>, which the task counts and the loss leaves out.
         self.ntokens_is_exact = ignore_prefix_size == 0 and not isinstance(task, LanguageModelingTask)

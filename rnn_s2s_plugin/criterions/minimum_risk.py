@@ -99,9 +99,9 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
         if risk_candidates < 2:
             raise UsageError(f"--risk-candidates must be at least 2, got {risk_candidates}")
         if not 0 < risk_sharpness < math.inf:
-            raise UsageError(f"--risk-sharpness must be above 0, got {risk_sharpness:g}")
+            raise UsageError(f"--risk-sharpness must be a number above 0, got {risk_sharpness:g}")
         if not 0 <= risk_token_loss < math.inf:
-            raise UsageError(f"--risk-token-loss must not be negative, got {risk_token_loss:g}")
+            raise UsageError(f"--risk-token-loss must be a number of at least 0, got {risk_token_loss:g}")
         self.beam, self.sharpness, self.token_loss = risk_candidates, risk_sharpness, risk_token_loss
         self.post_process = risk_post_process
         self.bleu = BLEU(effective_order=True, smooth_method="add-k", smooth_value=1, tokenize="none", force=True)

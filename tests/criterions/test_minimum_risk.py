@@ -172,9 +172,9 @@ def test_bleu_is_that_of_lin_and_och(words, reference):
     "options, message",
     [
         ({"risk_candidates": 1}, "--risk-candidates must be at least 2, got 1"),
-        ({"risk_sharpness": 0.0}, "--risk-sharpness must be above 0, got 0"),
-        ({"risk_sharpness": float("nan")}, "--risk-sharpness must be above 0, got nan"),
-        ({"risk_token_loss": -1.0}, "--risk-token-loss must not be negative, got -1"),
+        ({"risk_sharpness": 0.0}, "--risk-sharpness must be a number above 0, got 0"),
+        ({"risk_sharpness": float("nan")}, "--risk-sharpness must be a number above 0, got nan"),
+        ({"risk_token_loss": -1.0}, "--risk-token-loss must be a number of at least 0, got -1"),
     ],
 )
 def test_refuses_values(options, message):
