@@ -57,6 +57,7 @@ CASES = [
     Bad("tiny max tokens", "train", ATTN + "--max-tokens 3", "--max-tokens"),
     Bad("long sentences", "train", ATTN + "--max-source-positions 3", "--skip-invalid-size-inputs-valid-test"),
     Bad("no optimizer", "train", "{data} --save-dir {new} --arch rnn_attn --max-tokens 400", "--optimizer is missing"),
+    Bad("Adam in half precision", "train", ATTN + "--fp16-adam-stats", "--fp16-adam-stats is only supported"),
     Bad("all smoothed away", "train", FUSED + "--label-smoothing 1", "--label-smoothing must be .* below 1"),
     Bad("prefix below nothing", "train", FUSED + "--ignore-prefix-size -1", "--ignore-prefix-size must not"),
     Bad("endless token loss", "train", RISK + "--risk-token-loss inf", "--risk-token-loss"),

