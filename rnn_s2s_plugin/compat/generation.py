@@ -26,6 +26,12 @@ def number_sentences_within_batch(original, self, step, lprobs, scores, prev_out
     return original(self, step, lprobs, scores, prev_output_tokens, ids)
 
 
+@mend(search.Sampling, "__init__")
+def choose_among_no_more_words_than_there_are(original, self, tgt_dict, sampling_topk=-1, sampling_topp=-1.0):
+    """--sampling-topk above the size of the dictionary ends in a RuntimeError of PyTorch's."""
+    original(self, tgt_dict, min(sampling_topk, len(tgt_dict)), sampling_topp)
+
+
 @mend(NGramRepeatBlock, "_no_repeat_ngram")
 def compare_with_the_last_words(original, self, tokens, lprobs, bsz, beam_size, step):
     """--no-repeat-ngram-size on CPU compares with the end of the buffer, which is empty, and so forbids nothing."""

@@ -36,3 +36,8 @@ def test_alignment_without_attention_is_refused(train, fairseq, corpus, tmp_path
                 "--input",
                 corpus.raw / "test.src",
             )
+
+
+def test_sampling_from_more_words_than_there_are(fairseq, corpus, checkpoint):
+    options = ["--path", checkpoint, "--sampling", "--beam", 1, "--sampling-topk", 10**6, *SHORT]
+    assert len(fairseq("generate", corpus.data, *options).field("H")) == SIZES["test"]
