@@ -118,8 +118,10 @@ def run_fairseq(command: str, *args) -> Result:
         random.setstate(random_states[0])
         np.random.set_state(random_states[1])
         torch.set_rng_state(random_states[2])
-        # fairseq keeps the best validation loss of a training run on the function itself
+        # fairseq keeps the best validation loss of a training run on the functions themselves
         vars(checkpoint_utils.save_checkpoint).pop("best", None)
+        if command == "train":
+            vars(module.should_stop_early).clear()
     return Result(output.getvalue())
 
 

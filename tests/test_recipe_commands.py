@@ -39,6 +39,7 @@ from test_recipes import RECIPES, recipe, refused
         ({"CHECKSUMS": "/no/sums"}, ["download"], "CHECKSUMS=/no/sums"),
         ({"FREE_MB": "999999999"}, ["download"], "needs about 999999999 MB"),
         ({"WORK": "/dev/null/work"}, ["download"], "cannot write to the folder /dev/null/work"),
+        ({"WORK": "/tmp/a:b"}, ["-n"], "WORK=/tmp/a:b: fairseq's commands take a : or ,"),
         ({}, ["prepare"], "train.en.gz is missing: run the stage download first"),
         ({}, ["binarize"], "prep/bpe/train.en is missing: run the stage prepare first"),
         ({}, ["train"], "bin/dict.de.txt is missing: run the stage binarize first"),
@@ -48,6 +49,22 @@ from test_recipes import RECIPES, recipe, refused
 )
 def test_mistakes_get_a_sentence(tmp_path, variables, arguments, expected):
     assert expected in refused(recipe(variables.pop("WORK", tmp_path / "work"), *arguments, **variables))
+
+
+def test_results_are_of_one_checkpoint(tmp_path):
+    """A checkpoint from elsewhere is not scored by what another of its file name has translated."""
+    run_dir, other = tmp_path / "runs/mine", tmp_path / "other/checkpoint_best.pt"
+    results = run_dir / "checkpoint_best.beam5.lenpen1"
+    for folder in (results, other.parent):
+        folder.mkdir(parents=True)
+    for path in (other, run_dir / other.name, *(results / f"{test}.txt" for test in tiny_corpora.multi30k().tests)):
+        path.write_text("")
+    same = recipe(tmp_path, "generate", RUN="mine", CHECKPOINT=run_dir / other.name)
+    assert same.returncode == recipe(tmp_path, "generate", RUN="mine").returncode == 0, same.stdout
+    for stage in ("generate", "score"):
+        result = recipe(tmp_path, stage, RUN="mine", CHECKPOINT=other)
+        assert f"{results} was made with other settings" in refused(result)
+        assert f"now:  CHECKPOINT={other.resolve()}" in result.stdout
 
 
 def test_numbers_in_every_notation(tmp_path):

@@ -136,6 +136,16 @@ stage_average() {
         "$RUN_DIR"
 }
 
+# Results are of one checkpoint: another with the same file name is not taken for it.
+settle_results() {
+    local folder
+    ((!DRY_RUN)) || return 0
+    folder=$(cd -P "$(dirname "$MODEL")" 2>/dev/null && pwd) || folder=$(dirname "$MODEL")
+    folder+=/
+    folder=${folder#"$(cd -P "$RUN_DIR" && pwd)/"} # WORK may have been moved
+    settle "$RESULTS/settings" "CHECKPOINT=$folder$(basename "$MODEL")"
+}
+
 stage_generate() {
     local number=0 name jobs=()
     choose_model
@@ -151,6 +161,7 @@ translate() {
     local job name missing=() device=()
     need "$MODEL" "$NEEDED"
     make_folder "$RESULTS"
+    settle_results
     lock "$RESULTS/.lock"
     for job; do
         name=${job%=*}
@@ -175,6 +186,7 @@ stage_score() {
         need "$RESULTS/$name.txt" generate
         options+=(--test "$name" "$RESULTS/$name.txt" "$PREP/tok/$name.$TGT" "$PREP/raw/$name.$TGT")
     done
+    settle_results
     [[ ,$STEPS, != *,lowercase,* ]] || options+=(--lowercase)
     ((!RAW_TOKENIZED)) || options+=(--raw-tokenized)
     run "$PYTHON" "$LIB/score.py" --lang "$TGT" "${options[@]}" --command "$COMMAND" --run "$RUN_DIR" \

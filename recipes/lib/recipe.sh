@@ -85,6 +85,7 @@ set_defaults() {
     export TQDM_MININTERVAL=${TQDM_MININTERVAL-10}
     [[ $PYTHON != */* ]] || PATH=$(cd "$(dirname "$PYTHON")" && pwd):$PATH # fairseq's commands lie beside it
     [[ $WORK == /* ]] || WORK=$PWD/$WORK
+    [[ $WORK != *[:,]* ]] || die "WORK=$WORK: fairseq's commands take a : or , in a path for its end, name another folder"
     [[ -z $RAW_DIR || $RAW_DIR == /* ]] || RAW_DIR=$PWD/$RAW_DIR
     RAW=$WORK/raw PREP=$WORK/prep BIN=$WORK/bin LOGS=$WORK/logs
     set_paths
