@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .errors import UsageError
 from .modules.output import OutputProjection
-from .modules.recurrent import NonlinearRecurrence, State
+from .modules.recurrent import NonlinearRecurrence, State, lstm_step
 
 
 def quantize(model: nn.Module) -> None:
@@ -85,8 +85,6 @@ class Int8LSTM(nn.Module):
         h, c = state if state is not None else (x.new_zeros(len(x), self.hidden_dim),) * 2
         outputs = []
         for from_input in self.of_input(x).unbind(1):
-            write, forget, candidate, output = (from_input + self.of_state(h)).chunk(4, dim=1)
-            c = torch.sigmoid(forget) * c + torch.sigmoid(write) * torch.tanh(candidate)
-            h = torch.sigmoid(output) * torch.tanh(c)
+            h, c = lstm_step(from_input + self.of_state(h), c)
             outputs.append(h)
         return torch.stack(outputs, dim=1), (h, c)

@@ -127,9 +127,7 @@ class NonlinearRecurrence(nn.Module):
         return x.size(1) == 1 and self.packed is not None and self.packed.serves(x)
 
     def _step(self, x: Tensor, h: Tensor, c: Tensor):
-        write, forget, candidate, output = self.packed(torch.cat([x, h], dim=1)).chunk(4, dim=1)
-        c = (forget.sigmoid_() * c).addcmul_(write.sigmoid_(), candidate.tanh_())
-        h = c.tanh().mul_(output.sigmoid_())
+        h, c = lstm_step(self.packed(torch.cat([x, h], dim=1)), c)
         return h.unsqueeze(1), (h, c)
 
     def _with_last_cell_state(self, x: Tensor, state, lengths: Tensor):
@@ -139,6 +137,21 @@ class NonlinearRecurrence(nn.Module):
         y, state = self.rnn(packed, state)
         y, _ = pad_packed_sequence(y, batch_first=True, total_length=x.size(1))
         return y, tuple(part.squeeze(0) for part in state)
+
+
+def lstm_step(gates: Tensor, c: Tensor) -> Tuple[Tensor, Tensor]:
+    """c ← σ(f) ⊙ c + σ(i) ⊙ tanh(g);  h = σ(o) ⊙ tanh(c).  For inference: ``gates`` is overwritten.
+
+    Args:
+        gates: (batch, 4 * hidden_dim), W x + U h + b in PyTorch's order i, f, g, o.
+        c: (batch, hidden_dim), the cell state before the step.
+
+    Returns:
+        h and c after the step.
+    """
+    i, f, g, o = gates.chunk(4, dim=1)
+    c = (f.sigmoid_() * c).addcmul_(i.sigmoid_(), g.tanh_())
+    return c.tanh().mul_(o.sigmoid_()), c
 
 
 # Every cell's layer, made of input_dim and hidden_dim. A new cell is an entry here (docs/extending.md).
