@@ -44,8 +44,8 @@ def capture(model: nn.Module) -> Iterator[Captured]:
     recurrences = {name: module for name, module in model.named_modules() if isinstance(module, LinearRecurrence)}
     captured = Captured(recurrences)
     hooks = []
-    attention = getattr(model.decoder.attention, "attention", model.decoder.attention)  # without its convolution
-    if attention is not None:
+    attention = model.decoder.attention
+    if attention is not None:  # with or without a convolution, the second output is the weights
         hooks.append(attention.register_forward_hook(lambda module, args, output: captured._weights.append(output[1])))
     for name, layer in recurrences.items():
         inputs = captured._inputs[name]

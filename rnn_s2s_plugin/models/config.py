@@ -207,6 +207,7 @@ def check(cfg: Seq2SeqConfig) -> None:
 
 
 def _combinations(cfg: Seq2SeqConfig) -> Tuple[Tuple[bool, str], ...]:
+    """(whether it is there, what to say about it) for every combination that cannot work."""
     source, query = encoder_output_dim(cfg), cfg.decoder_hidden_size
     score = SCORES.get(cfg.attention)
     attends, additive = score is not None, score is not None and score.additive
@@ -262,16 +263,14 @@ def _combinations(cfg: Seq2SeqConfig) -> Tuple[Tuple[bool, str], ...]:
             "--residual-from 1 does not go with --input-feeding, which widens the first layer's input; use "
             "--residual-from 2",
         ),
-        *_residuals(cfg, "encoder", cfg.encoder_embed_dim, source),
-        *_residuals(cfg, "decoder", cfg.decoder_embed_dim, query),
+        _residual("encoder", cfg.residual_from, cfg.encoder_embed_dim, source),
+        _residual("decoder", cfg.residual_from, cfg.decoder_embed_dim, query),
     )
 
 
-def _residuals(cfg: Seq2SeqConfig, side: str, embed: int, hidden: int) -> Tuple[Tuple[bool, str], ...]:
+def _residual(side: str, residual_from: int, embed: int, hidden: int) -> Tuple[bool, str]:
     return (
-        (
-            cfg.residual_from == 1 and embed != hidden,
-            f"--residual-from 1 needs --{side}-embed-dim {embed} to equal the {side}'s {hidden} output dims; make them "
-            "equal or use --residual-from 2",
-        ),
+        residual_from == 1 and embed != hidden,
+        f"--residual-from 1 needs --{side}-embed-dim {embed} to equal the {side}'s {hidden} output dims; make them "
+        "equal or use --residual-from 2",
     )

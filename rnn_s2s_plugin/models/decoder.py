@@ -60,7 +60,6 @@ class RNNDecoder(FairseqIncrementalDecoder):
         super().__init__(dictionary)
         source_dim = encoder_output_dim(cfg)
         self.attends = cfg.attention != "none"
-        self.queries_first = cfg.attention_query == "first"
         self.input_feeding = cfg.input_feeding
         self.locates = cfg.attention_location_filters > 0
         self.variational = cfg.variational_dropout
@@ -72,7 +71,7 @@ class RNNDecoder(FairseqIncrementalDecoder):
         joined_dim = cfg.decoder_hidden_size + (source_dim if self.attends else 0)
         self.features_dim = cfg.decoder_out_embed_dim or joined_dim
 
-        below = 1 if self.queries_first else cfg.decoder_layers
+        below = 1 if cfg.attention_query == "first" else cfg.decoder_layers
         input_dim = cfg.decoder_embed_dim + (self.features_dim if cfg.input_feeding else 0)
         self.stack = decoder_stack(
             cfg, below, input_dim, context_dim=0, residual_from=cfg.residual_from, dropout=self.dropout
@@ -91,7 +90,8 @@ class RNNDecoder(FairseqIncrementalDecoder):
             )
         self.attention = build_attention(cfg, source_dim) if self.attends else None
         layers = [*self.stack.layers, *(self.upper_stack.layers if self.upper_stack else [])]
-        self.bridge = Bridge(cfg.bridge, source_dim, encoder_state_dims(cfg), [la.state_shapes for la in layers])
+        state_shapes = [layer.state_shapes for layer in layers]
+        self.bridge = Bridge(cfg.bridge, source_dim, encoder_state_dims(cfg), state_shapes)
         self.factor = (
             OutputFactor(joined_dim, cfg.decoder_out_embed_dim, cfg.decoder_out_activation, self.dropout)
             if cfg.decoder_out_embed_dim

@@ -51,10 +51,8 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
         cfg = complete(cfg, cls.config_class)
         source_embedding, target_embedding = build_embeddings(cfg, task.source_dictionary, task.target_dictionary)
         decoder = RNNDecoder(cfg, task.target_dictionary, target_embedding)
-        attention = getattr(decoder.attention, "attention", decoder.attention)
-        encoder = RNNEncoder(
-            cfg, task.source_dictionary, source_embedding, attention.project_keys if attention is not None else None
-        )
+        project_keys = decoder.attention.project_keys if decoder.attends else None
+        encoder = RNNEncoder(cfg, task.source_dictionary, source_embedding, project_keys)
         model = cls(encoder, decoder)
         model.int8 = cfg.int8
         initialize(model, cfg.layer_norm)

@@ -141,8 +141,8 @@ class Attention(nn.Module):
         query = query.reshape(keys.size(0), -1, query.size(2))
         previous = previous if previous is None else previous.reshape(*query.shape[:2], -1)
         query = self._split_heads(self.query_proj(query))
-        searches = length == 1 and not (query.is_cuda or torch.is_grad_enabled())
-        with small_products() if searches else nullcontext():
+        is_search_step = length == 1 and not (query.is_cuda or torch.is_grad_enabled())
+        with small_products() if is_search_step else nullcontext():
             scores = self._scores(query, keys, previous)
             # Softmax in float32: half precision rounds sums over long sources.
             scores = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores

@@ -122,7 +122,7 @@ class ContextConv(nn.Module):
 
     def forward(self, x: Tensor, past: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
         """As :meth:`CausalConv.forward`, with the layers' pasts side by side in one (batch, reach, dim) tensor."""
-        pasts = [None] * len(self.layers) if past is None else past.split([la.reach for la in self.layers], dim=1)
+        pasts = [None] * len(self.layers) if past is None else past.split([layer.reach for layer in self.layers], dim=1)
         kept = []
         for layer, layer_past in zip(self.layers, pasts):
             x, layer_past = layer(x, layer_past)
@@ -135,7 +135,7 @@ class ConvAttention(nn.Module):
 
     >>> module = ConvAttention(Attention("general", 8, 6, 8), ContextConv("gated", 6, kernel=3))
     >>> source, padding = torch.randn(2, 5, 6), torch.zeros(2, 5, dtype=torch.bool)
-    >>> memory = module.attention.project_keys(source, padding)
+    >>> memory = module.project_keys(source, padding)
     >>> contexts, weights, past = module(torch.randn(2, 4, 8), memory)         # four target positions at once
     >>> contexts.shape, weights.shape
     (torch.Size([2, 4, 6]), torch.Size([2, 1, 4, 5]))
@@ -147,6 +147,10 @@ class ConvAttention(nn.Module):
         self.attention = attention
         self.conv = conv
 
+    def project_keys(self, source: Tensor, padding: Tensor) -> AttentionMemory:
+        """As :meth:`Attention.project_keys`."""
+        return self.attention.project_keys(source, padding)
+
     def forward(
         self,
         query: Tensor,
@@ -157,7 +161,7 @@ class ConvAttention(nn.Module):
         """
         Args:
             query: (batch, T, query_dim).
-            memory: from ``attention.project_keys``.
+            memory: from :meth:`project_keys`.
             past: (batch, conv.reach, source_dim), from the call before.
             previous: as in :meth:`Attention.forward`.
 
