@@ -70,7 +70,12 @@ REORDERS = (
 
 @torch.no_grad()
 def steps_equal_whole(s: Subject, model, tolerance: float) -> None:
-    """Decodes rows of random words step by step, and compares each with all its words at once."""
+    """Decodes rows of random words step by step, and compares each with all its words at once.
+
+    As beam search does, the rows are reordered after every step (``REORDERS``). A row that is dropped is compared then,
+    the others at the end; ``owner`` says which sentence each row belongs to, ``words`` what it has read so far, and
+    ``steps`` the outputs and attention weights of the steps behind it.
+    """
     generator = torch.Generator().manual_seed(5)
     source, _ = s.batch
     count = len(s.previous)
