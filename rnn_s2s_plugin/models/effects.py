@@ -67,7 +67,7 @@ ATTENTION = Effect(_attends, "without --attention")
 CONVOLUTION = Effect(_convolves, "without --context-conv")
 EFFECTS: Dict[str, Effect] = {
     "cell": Effect(
-        lambda cfg: not (cfg.encoder_cell and cfg.decoder_cell), "beside both --encoder-cell and --decoder-cell"
+        lambda cfg: not (cfg.encoder_cell and cfg.decoder_cell), "together with both --encoder-cell and --decoder-cell"
     ),
     "linear_conv_kernel": LINEAR,
     "linear_output_gate": LINEAR,
@@ -98,7 +98,8 @@ EFFECTS: Dict[str, Effect] = {
         "beyond the last layer of --encoder-layers and --decoder-layers",
     ),
     "dropout": Effect(
-        _drops_between, "in a model of one layer without attention, beside both --embed-dropout and --output-dropout"
+        _drops_between,
+        "in a one-layer model without attention, together with both --embed-dropout and --output-dropout",
     ),
     "variational_dropout": Effect(_drops, "without --dropout, --embed-dropout or --output-dropout above 0"),
 }
