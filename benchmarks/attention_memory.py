@@ -1,8 +1,8 @@
-"""Peak memory and time of additive attention, forward and backward, against the same equation written plainly.
+"""Peak memory and time of additive attention, forward and backward, compared with a direct implementation.
 
     python benchmarks/attention_memory.py [--batch 32 --target 100 --source 100 --dim 512]
 
-Each version runs in a process of its own; memory is what its peak exceeds the inputs by.
+Each version runs in its own process; memory is the peak minus the inputs.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python benchmarks/generation.py [--hidden 256] [--data BINARIZED] [--json results.json]
 
-Every system lives in a process of its own, trains for some hundred updates, so that its sentences have natural lengths
-("length" is that of hypotheses over references), and then they translate in turn. With --models the trained models are
-kept, and not trained again.
+Every system has its own process and first trains for some hundred updates, so that its sentences have natural lengths
+("length" is the length of hypotheses divided by that of references); then the systems translate in turn. With --models
+the trained models are saved and reused.
 """
 
 import argparse

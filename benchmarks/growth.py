@@ -2,8 +2,8 @@
 
     python benchmarks/growth.py [--hidden 256] [--words 8192] [--json results.json]
 
-Batches are made up, all sentences as long as each other, always --words target words. Every model has a process of its
-own for every length and vocabulary, so that its memory is its own: the peak beyond what it had before it was built.
+Batches are random, with sentences of equal length and always --words target words. Every model, length and vocabulary
+has its own process, so that memory can be measured: the peak minus what the process used before the model was built.
 """
 
 import argparse

@@ -3,10 +3,10 @@
 Usage:
     python benchmarks/preparation.py [--workers 2] [--lines 20000] recipes/multi30k/work/prep/raw/train.*
 
-Every step runs as the WMT recipes run it, through recipes/lib/text.py and bpe.py, starting its processes included.
-The language of a file is the last part of its name. Lines per second are by the clock; what other programs take from it
-does not change the lines per CPU second, which add up over cores. The last column extrapolates them by words to the 4.5
-million pairs of WMT14 English-German, 25 words a line; learning BPE grows with the vocabulary instead.
+Every step runs as in the WMT recipes, through recipes/lib/text.py and bpe.py, including the start of its processes. The
+language of a file is the last part of its name. Lines per second are wall-clock time; lines per CPU second do not
+depend on the load of the machine, and add up over cores. The last column extrapolates them by words to the 4.5 million
+pairs of WMT14 English-German, 25 words per line; the time for learning BPE grows with the vocabulary instead.
 """
 
 import argparse

@@ -5,9 +5,9 @@ Usage:
     python benchmarks/presets.py --batches 0             parameters only
     python benchmarks/presets.py rnn_attn_iwslt_de_en --tokens 4096 --bf16 --cuda
 
-Speed is target tokens per second of forward and backward pass over random sentences of 25 words, without optimizer and
-reading of data; on a CPU per second of one thread's time, whatever else the machine does. Vocabularies are those of the
-recipes' BPE.
+Speed is target tokens per second in forward and backward passes over random sentences of 25 words, without optimizer
+and data loading; on a CPU per second of CPU time of one thread, independent of the load of the machine. The vocabulary
+sizes are those of the recipes' BPE.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python benchmarks/training.py [--hidden 256] [--layers 4] [--tokens 4000] [--data BINARIZED] [--json results.json]
 
-Every system lives in a process of its own and they train in turn, a few batches at a time, the same batches for all.
-Our architectures train as the plugin trains; the others as their users find them, without the plugin's settings of
-the processor. OpenNMT-py and JoeyNMT take part if they are installed (benchmarks/requirements.txt).
+Every system has its own process. The systems train in turn, a few batches at a time, all on the same batches. Our
+architectures train with the plugin's processor settings, the others without them, as their users find them. OpenNMT-py
+and JoeyNMT are included if they are installed (benchmarks/requirements.txt).
 
 With --layers all RNNs of fairseq and of the plugin are that deep; with --hidden 1024 --layers 4 --vocabulary 32000
 --mean-length 27 --tokens 24000 they have GNMT's sizes (Wu et al. 2016, half the layers).

@@ -1,10 +1,10 @@
-"""What a convolution over contexts is for: answers made of what attention has read at different steps.
+"""What a convolution over contexts is good for: answers that combine what attention has read at different steps.
 
-The source has the sales of the twelve months in any order; the target goes through the year and says how each month's
-differ from those of three months before. One look at the source is one month, so that an answer takes two contexts,
-this step's and that of three steps ago, from unrelated places of the source. Neither does the encoder have them side by
-side, nor does the decoder's recurrence see contexts, nor do earlier answers, being differences, give a month's sales
-away. The convolution has the last contexts before it.
+The source lists the sales of the twelve months in random order; the target goes through the year and says how the sales
+of each month differ from those three months earlier. Attention reads one month per step, so an answer needs two
+contexts, that of the current step and that of three steps ago, from unrelated positions of the source. The encoder does
+not have them side by side, the decoder's recurrence does not see contexts, and earlier answers, which are differences,
+do not reveal the sales of a month. The convolution sees the last few contexts.
 
     python examples/context_convolution.py
 """
@@ -21,7 +21,7 @@ LAG = 3
 
 
 def year(rng):
-    """(the sales of all months in any order, their differences in the order of the year)."""
+    """(the sales of all months in random order, their differences in the order of the year)."""
     sales = [rng.randrange(10) for _ in MONTHS]
     told = [f"{MONTHS[month]} {sales[month]}" for month in rng.sample(range(len(MONTHS)), len(MONTHS))]
     differences = [f"{now - before:+d}" for before, now in zip(sales, sales[LAG:])]
@@ -37,7 +37,7 @@ pairs = {
 print(*pairs["test"][0], sep="\n-> ")
 data = steps.binarize(chosen.folder, pairs, "sales", "differences")
 
-# %% The same model throughout, with a hidden layer before the output; what differs is how it comes by earlier contexts
+# %% Four variants of a model with a hidden layer before the output, which differ in how they get earlier contexts
 READOUT = ("--decoder-out-embed-dim", 64, "--decoder-out-activation", "tanh")
 MODELS = {
     "attention": ("--arch", "rnn_attn_tiny"),

@@ -1,8 +1,8 @@
-"""Length generalisation: trained on short sentences, asked for long ones.
+"""Length generalisation: trained on short sequences, tested on long ones.
 
-The task is to copy, which asks for nothing but to keep the place. We train on sequences of at most 12 symbols and
+The task is to copy, for which a model only needs to keep its place. We train on sequences of at most 12 symbols and
 test on longer and longer ones: a decoder that finds its place by content alone gets lost where symbols repeat;
-location-aware attention sees where it was a step ago, at the price of a loop over target positions.
+location-aware attention sees where it was one step ago, at the price of a loop over target positions.
 
     python examples/length_generalisation.py
 """

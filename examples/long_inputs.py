@@ -1,13 +1,13 @@
 """Long inputs: four facts somewhere in a thousand words.
 
-The source is a long text of words that do not matter, with the values of four names somewhere in between, in any order;
-the target gives the four values. Without attention all of it has to pass through the encoder's last state, which must
-keep a value over a thousand words. How much a linear recurrence (rnn_parallel) keeps is a gate's choice that depends
-on the present word alone: once learnt of short texts, "keep everything while nothing happens" holds for texts of any
-length. An LSTM (rnn_basic) decides from its state as well, and starts out forgetting half at every word. With attention
-there is nothing to keep.
+The source is a long text of irrelevant words that contains the values of four names, in any order; the target is the
+four values. Without attention everything must pass through the encoder's last state, which must keep a value over a
+thousand words. In a linear recurrence (rnn_parallel), a gate that depends only on the current word decides how much is
+kept: once learnt on short texts, "keep everything while nothing happens" works for texts of any length. An LSTM
+(rnn_basic) also decides from its state, and initially forgets half at every word. With attention there is nothing to
+remember.
 
-We train on texts of 5 to 1,024 words, most of them short, and test on single lengths up to four times the longest.
+We train on texts of 5 to 1,024 words, most of them short, and test on fixed lengths up to four times the longest.
 
     python examples/long_inputs.py
 """
@@ -35,7 +35,7 @@ def text(rng, length):
 
 
 def any_length(rng):
-    """As many of 8 to 16 words as of 512 to 1,024: short texts are what is learnt first."""
+    """Log-uniform: as many texts of 8 to 16 words as of 512 to 1,024, since short texts are learnt first."""
     return round(math.exp(rng.uniform(math.log(SHORTEST), math.log(chosen.longest))))
 
 

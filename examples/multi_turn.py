@@ -1,8 +1,8 @@
 """Multi-turn input: several turns of a conversation as one source, joined by a separator.
 
-What a turn means may depend on what was said turns ago. Here people say where things are, move them, and ask; the
-answer is in one of the earlier turns. A recurrence reads a conversation of any length in linear time, and a linear one
-(rnn_parallel) all its positions at once.
+The meaning of a turn may depend on what was said several turns ago. Here people say where things are, move them, and
+ask for them; the answer is in an earlier turn. A recurrence reads a conversation of any length in linear time, and a
+linear recurrence (rnn_parallel) reads all positions at once.
 
     python examples/multi_turn.py
 """

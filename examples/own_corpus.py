@@ -1,7 +1,7 @@
 """Your own corpus in ten lines: two text files in, translations out.
 
-A pair of files with a sentence per line is all that is needed; here they are made up on the spot (dates, from
-"3 may 1984" to "1984-05-03"). With text in natural languages, split it into subwords first: see docs/own_data.md.
+All you need is a pair of files with one sentence per line; here they are generated (dates, from "3 may 1984" to
+"1984-05-03"). Split text in natural languages into subwords first: see docs/own_data.md.
 
     python examples/own_corpus.py
 """

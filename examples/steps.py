@@ -1,4 +1,4 @@
-"""What the walk-throughs share: fairseq's commands, run and shown as one would type them."""
+"""What the walk-throughs share: fairseq's commands, printed as you would type them and run."""
 
 import argparse
 import os
@@ -43,7 +43,7 @@ def run(*command, stdin: str = "", quiet: bool = True) -> str:
 
 
 def processor_seconds() -> float:
-    """Spent so far by this process and the commands it has run: what a busy machine measures like an idle one."""
+    """CPU time of this process and the commands it has run, which does not depend on the load of the machine."""
     return sum(os.times()[:4])
 
 
@@ -63,7 +63,7 @@ def binarize(folder: Path, splits: dict[str, Sequence[Pair]], source: str, targe
 
 
 def train(data: Path, folder: Path, updates: int, *options) -> Path:
-    """Trains from nothing for so many updates, with settings that suit tasks of a small vocabulary."""
+    """Trains a new model for a number of updates, with settings for tasks with a small vocabulary."""
     for checkpoint in folder.glob("checkpoint*.pt"):  # of an earlier run, from which fairseq would go on
         checkpoint.unlink()
     run(

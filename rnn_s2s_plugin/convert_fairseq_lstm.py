@@ -1,7 +1,8 @@
-"""``python -m rnn_s2s_plugin.convert_fairseq_lstm OLD.pt NEW.pt``: fairseq's ``lstm`` checkpoints as ``rnn_attn`` ones.
+"""``python -m rnn_s2s_plugin.convert_fairseq_lstm OLD.pt NEW.pt``: converts fairseq's ``lstm`` to ``rnn_attn``.
 
-The new model computes what the old one did: an LSTM decoder with input feeding whose first state is the encoder's last,
-general attention (scores h · W s, where fairseq writes W h · s) and a tanh over [h; c] (where fairseq has [c; h]).
+The new model computes the same as the old one: an LSTM decoder with input feeding whose initial state is the encoder's
+final state, general attention (scores h · W s, where fairseq computes W h · s) and a tanh over [h; c] (where fairseq
+has [c; h]).
 """
 
 import argparse
@@ -23,7 +24,7 @@ Weights = Dict[str, Tensor]
 def convert(old_path: str, new_path: str) -> None:
     """Reads a checkpoint of fairseq's ``lstm`` and writes one of ``rnn_attn``.
 
-    The optimizer's state is left behind: continue training with ``--finetune-from-model`` or ``--reset-optimizer``.
+    The optimizer's state is not converted: continue training with ``--finetune-from-model`` or ``--reset-optimizer``.
 
     Raises:
         UsageError: if the checkpoint is no translation ``lstm``, or uses what the plugin does not have.
@@ -84,7 +85,7 @@ def convert_options(args: Namespace, weights: Weights) -> Dict[str, Any]:
 
 
 def attention_of(args: Namespace) -> bool:
-    """fairseq takes ``--decoder-attention`` as a word for true or false."""
+    """Whether the model has attention; fairseq stores ``--decoder-attention`` as a word for true or false."""
     return str(args.decoder_attention).lower() in ("1", "true", "yes", "y", "t")
 
 
@@ -94,7 +95,7 @@ def is_adaptive(weights: Weights) -> bool:
 
 
 def convert_weights(old: Weights, args: Namespace) -> Weights:
-    """Renamed, transposed and merged parameters."""
+    """Renames, transposes and merges parameters."""
     new = {
         "encoder.embed.embedding.weight": old["encoder.embed_tokens.weight"],
         "decoder.embed.embedding.weight": old["decoder.embed_tokens.weight"],
@@ -130,7 +131,7 @@ def _decoder(old: Weights, args: Namespace) -> Weights:
     for layer in range(args.decoder_layers):
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
             new[f"decoder.stack.layers.{layer}.rnn.{name}_l0"] = old[f"decoder.layers.{layer}.{name}"]
-        # fairseq has one map for the h of all layers and one for their c, the bridge one for each.
+        # fairseq has one map for the h of all layers and one for their c; the bridge has separate maps per layer.
         for part, theirs in enumerate(("encoder_hidden_proj", "encoder_cell_proj")):
             for name in ("weight", "bias"):
                 if f"decoder.{theirs}.{name}" in old:

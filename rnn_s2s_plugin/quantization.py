@@ -1,8 +1,8 @@
-"""Matrices in 8-bit integers for inference on a CPU.
+"""8-bit integer matrices for inference on a CPU.
 
-Weights are rounded once, with a scale per output; inputs are rounded at every call, with a scale for all of them
-("dynamic" quantization, Jacob et al. 2018). Products are summed in integers and scaled back, so everything between
-the matrices stays float32.
+Weights are rounded once, with one scale per output; inputs are rounded at every call, with one scale for all of them
+("dynamic" quantization, Jacob et al. 2018). Products are summed in integers and scaled back, so everything between the
+matrix products stays float32.
 """
 
 from typing import Optional, Tuple
@@ -13,13 +13,13 @@ from torch import Tensor
 
 from .errors import UsageError
 from .modules.output import OutputProjection
-from .modules.recurrent import NonlinearRecurrence, State
+from .modules.recurrent import NonlinearRecurrence, State, lstm_step
 
 
 def quantize(model: nn.Module) -> None:
-    """Replaces, in place, linear layers, output matrix and the decoder's LSTMs of a model that is not trained any more.
+    """Replaces the linear layers, the output matrix and the decoder's LSTMs of a trained model, in place.
 
-    The encoder's recurrent layers stay: they run once per sentence, over all positions in one call.
+    The encoder's recurrent layers are not replaced: they run once per sentence, over all positions in one call.
 
     Raises:
         UsageError: if the model is not on the CPU or not in float32.
@@ -38,14 +38,14 @@ def quantize(model: nn.Module) -> None:
 
 
 def quantize_if_asked(model: nn.Module) -> None:
-    """Once, for a model whose options said ``int8``."""
+    """Quantizes a model whose options ask for ``int8``, once."""
     if model.int8:
         quantize(model)
         model.int8 = False
 
 
 class Int8Linear(nn.Module):
-    """W x + b with W in 8 bits, a scale per output."""
+    """W x + b with W in 8 bits and one scale per output."""
 
     def __init__(self, weight: Tensor, bias: Optional[Tensor]):
         super().__init__()
@@ -61,17 +61,17 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, inputs) -> (…, outputs)."""
-        # With inputs in 7 bits, sums of two products cannot overflow 16 bits where the processor adds them so.
+        # Some processors add pairs of products in 16 bits; inputs of 7 bits cannot overflow there.
         return torch.ops.quantized.linear_dynamic(x, self.packed, reduce_range=True)
 
 
 def _engine() -> str:
-    """oneDNN where there is one: at many rows it is four times as fast as the default."""
+    """oneDNN if available: with many rows it is four times as fast as the default."""
     return "onednn" if "onednn" in torch.backends.quantized.supported_engines else torch.backends.quantized.engine
 
 
 class Int8LSTM(nn.Module):
-    """An LSTM layer (with the interface of :class:`NonlinearRecurrence`) step by step, its matrices in 8 bits."""
+    """An LSTM layer with 8-bit matrices, computed step by step; same interface as :class:`NonlinearRecurrence`."""
 
     def __init__(self, layer: NonlinearRecurrence):
         super().__init__()
@@ -85,8 +85,6 @@ class Int8LSTM(nn.Module):
         h, c = state if state is not None else (x.new_zeros(len(x), self.hidden_dim),) * 2
         outputs = []
         for from_input in self.of_input(x).unbind(1):
-            write, forget, candidate, output = (from_input + self.of_state(h)).chunk(4, dim=1)
-            c = torch.sigmoid(forget) * c + torch.sigmoid(write) * torch.tanh(candidate)
-            h = torch.sigmoid(output) * torch.tanh(c)
+            h, c = lstm_step(from_input + self.of_state(h), c)
             outputs.append(h)
         return torch.stack(outputs, dim=1), (h, c)

@@ -21,7 +21,7 @@ LOWER_IS_BETTER = ("loss", "nll_loss", "ppl")
 
 
 def allow_fairseq_types(user_dir: str) -> None:
-    """Import the plugin, whose compat names the types that a checkpoint may hold, and no others."""
+    """Import the plugin, which allows the types that a checkpoint may contain, and no others."""
     folder = Path(user_dir).resolve()
     if not (folder / "__init__.py").is_file():
         raise RecipeError(f"--user-dir {user_dir}: no Python package there")
@@ -68,7 +68,7 @@ def choose(args: argparse.Namespace) -> list[Path]:
 
 
 def load(path: Path) -> dict:
-    """A checkpoint, with nothing in it that could run code."""
+    """Load a checkpoint without running any code in it."""
     if not path.is_file():
         raise RecipeError(f"no such checkpoint: {path}")
     try:
@@ -93,7 +93,7 @@ def compare(path: Path, model: dict, first_path: Path, first: dict) -> None:
 
 
 def average(paths: list[Path]) -> dict:
-    """The last checkpoint with the mean parameters of all, summed in float64, and without optimizer state."""
+    """The last checkpoint with the mean of all parameters (summed in float64) and without optimizer state."""
     sums, state, first = {}, None, None
     for path in paths:
         state = load(path)

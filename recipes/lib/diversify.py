@@ -1,12 +1,12 @@
-"""Data diversification (Nguyen et al. 2020): the training pairs, and what models of both directions make of them.
+"""Data diversification (Nguyen et al. 2020): joins the training pairs with translations by models of both directions.
 
 Usage:
     python diversify.py --langs en de --from PREP/bpe/train --to PREP/diverse/train
         --translated en de MADE/en-de.1.txt --translated de en MADE/de-en.1.txt ...
 
 ``--translated FROM TO FILE`` is what fairseq-generate printed for one side of the training text. Each sentence of that
-side and its translation become a pair, whichever direction is trained with it afterwards. Pairs that are there
-already, empty translations and those with unknown words are left out.
+side and its translation become a pair, whatever direction is trained on it afterwards. Existing pairs, empty
+translations and translations with unknown words are left out.
 """
 
 import argparse

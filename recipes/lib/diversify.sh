@@ -33,8 +33,8 @@ diverse_data_is_there() {
 # The stages called from here see these values of the variables.
 # shellcheck disable=SC2034
 teach() {
-    local SRC=$1 TGT=$2 SEED=$3 ARCH=$TEACHER MAX_UPDATE=$TEACHER_UPDATE DIVERSIFY=0 RISK_UPDATE=0 CHECKPOINT="" BEAM=5 LENPEN=1
-    local RUN="" RUN_DIR TRAIN_BIN DIVERSE EXTRA=()
+    local SRC=$1 TGT=$2 SEED=$3 ARCH=$TEACHER MAX_UPDATE=$TEACHER_UPDATE DIVERSIFY=0 RISK_UPDATE=0 CHECKPOINT=""
+    local BEAM=5 LENPEN=1 RUN="" RUN_DIR TRAIN_BIN DIVERSE EXTRA=()
     set_paths
     run_stage train
     run_stage average

@@ -3,9 +3,9 @@
 Usage:
     python fetch.py --dest WORK/raw [--from RAW_DIR] [--mirror URL] [--checksums FILE] URL...
 
-A file is called as in its URL, or as URL#NAME says. It appears under its name only when it is whole and its
-checksum, where one is known, is right; until then it is NAME.part. Local copies are checked in the same way
-and linked, not copied.
+A file has its name in the URL, or NAME if the argument is URL#NAME. It gets this name only when it is complete and its
+checksum, if known, is correct; until then it is NAME.part. Local copies are checked in the same way, and linked instead
+of copied.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def check(path: Path, name: str, sums: dict[str, str], advice: str) -> None:
 
 
 def download(url: str, part: Path, attempts: int, timeout: float) -> None:
-    """Fetch ``url`` into ``part``, going on from what is there; try again when the connection breaks."""
+    """Download ``url`` into ``part``, continuing what is there; try again when the connection breaks."""
     for attempt in range(1, attempts + 1):
         try:
             continue_download(url, part, timeout)
@@ -75,7 +75,7 @@ def download(url: str, part: Path, attempts: int, timeout: float) -> None:
 
 
 def continue_download(url: str, part: Path, timeout: float) -> None:
-    """One request for what ``part`` still lacks. RuntimeError when fewer bytes came than were announced."""
+    """One request for the missing rest of ``part``. RuntimeError if fewer bytes arrive than announced."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -100,7 +100,7 @@ def continue_download(url: str, part: Path, timeout: float) -> None:
 
 
 def store(block: bytes, out: BinaryIO) -> None:
-    """Write to an unbuffered file, so that a full disk is noticed here and not mistaken for a fault of the network."""
+    """Write to an unbuffered file, so that a full disk is noticed here and not mistaken for a network error."""
     rest = memoryview(block)
     try:
         while rest:
@@ -110,7 +110,7 @@ def store(block: bytes, out: BinaryIO) -> None:
 
 
 def bring(url: str, args: argparse.Namespace, sums: dict[str, str]) -> None:
-    """One file, by link or by download."""
+    """Provide one file, by link or by download."""
     url, _, name = url.partition("#")
     name = name or unquote(urlsplit(url).path.rsplit("/", 1)[-1])
     final = Path(args.dest, name)

@@ -1,7 +1,7 @@
-"""What every text tool of the recipes shares: reading, atomic writing, work spread over processes.
+"""What the text tools of the recipes share: reading, atomic writing, distributing work over processes.
 
-Lines end with ``\\n`` and nothing else: a carriage return, a line separator or a form feed inside a line
-stays inside it (as a space), so that both sides of a corpus keep as many lines whatever the reader.
+Only ``\\n`` ends a line: a carriage return, a line separator or a form feed becomes a space, so that both sides of a
+corpus keep the same number of lines, whatever program reads them.
 """
 
 import argparse
@@ -20,7 +20,7 @@ SMALL = 1 << 19  # bytes below which starting processes costs more than it saves
 
 
 class RecipeError(Exception):
-    """A mistake that the user can mend; its text is the whole message."""
+    """A mistake that the user can fix; its text is the whole message."""
 
 
 def run_tool(main: Callable[[], None]) -> None:
@@ -33,9 +33,9 @@ def run_tool(main: Callable[[], None]) -> None:
 
 @contextmanager
 def atomic(*paths: str | Path) -> Iterator[list]:
-    """Open each path's temporary twin to write UTF-8 text; rename them all once the block has ended well.
+    """Open a temporary file for each path, to write UTF-8 text; rename them all when the block has succeeded.
 
-    When it has not, nothing is left of them; a full disk is a `RecipeError` that names the files.
+    If it fails, the temporary files are removed; a full disk is a `RecipeError` that names the files.
     """
     temporary = [Path(f"{path}.tmp") for path in paths]
     try:
@@ -103,7 +103,7 @@ def count_lines(path: str | Path) -> int:
 
 
 def chunks(lines: Iterable, size: int = CHUNK) -> Iterator[list]:
-    """Group ``lines`` into lists of ``size``."""
+    """Group ``lines`` into lists of ``size`` lines."""
     group = []
     for line in lines:
         group.append(line)
@@ -115,9 +115,9 @@ def chunks(lines: Iterable, size: int = CHUNK) -> Iterator[list]:
 
 
 def spread(work: Callable, pieces: Iterable, workers: int, setup: Callable, setup_args: tuple) -> Iterator:
-    """``work(piece)`` for every piece, in order, over processes each prepared by ``setup(*setup_args)``.
+    """``work(piece)`` for every piece, in order, in processes that each call ``setup(*setup_args)`` first.
 
-    At most a few pieces per process are in flight, so that a corpus of any size needs little memory.
+    Only a few pieces per process are in flight, so that a corpus of any size needs little memory.
     """
     if workers <= 1:
         setup(*setup_args)

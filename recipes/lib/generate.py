@@ -3,8 +3,8 @@
 Usage:
     python generate.py --to FOLDER newstest2014=test newstest2013=test1 -- DATA --path CHECKPOINT --beam 5 ...
 
-NAME=SUBSET leaves FOLDER/NAME.txt, which holds what ``fairseq-generate DATA ... --gen-subset SUBSET`` prints. (With a
-process each, importing fairseq would take longer than translating a small test set.)
+NAME=SUBSET writes the output of ``fairseq-generate DATA ... --gen-subset SUBSET`` to FOLDER/NAME.txt. (With one process
+per test set, importing fairseq would take longer than translating a small one.)
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""Set checkpoints that were cut short aside, so that training resumes from a whole one.
+"""Set truncated checkpoints aside, so that training resumes from a complete one.
 
 Usage:
     python mend_checkpoints.py RUN_DIR
 
-A checkpoint is a zip archive whose directory comes last: one that was cut short is none any more. Such a file
-is renamed to NAME.broken; when it was checkpoint_last.pt, the newest whole checkpoint takes its place.
+A checkpoint is a zip archive with its directory at the end, so a truncated file is not a valid archive. Such a file is
+renamed to NAME.broken; if it was checkpoint_last.pt, the newest complete checkpoint takes its place.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from files import RecipeError, run_tool
 
 
 def mend(folder: Path) -> None:
-    """Do it for one folder."""
+    """Set aside the truncated checkpoints of one folder."""
     whole, broken = [], []
     for path in folder.glob("checkpoint*.pt"):
         (whole if zipfile.is_zipfile(path) else broken).append(path)

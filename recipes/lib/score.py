@@ -27,7 +27,7 @@ def hypotheses(path: str) -> list[str]:
 
 
 def score(generated: str, tokenized: str, raw: str, lang: str, lowercase: bool, raw_tokenized: bool) -> dict:
-    """All scores of one test set. ``raw_tokenized``: no untokenized reference exists: detokenize this one."""
+    """All scores of one test set. ``raw_tokenized``: there is no untokenized reference, so detokenize this one."""
     lines, references, raw_references = (
         hypotheses(generated),
         list(read_lines(tokenized)),
@@ -61,7 +61,7 @@ def score(generated: str, tokenized: str, raw: str, lang: str, lowercase: bool, 
 
 
 def table(tests: dict[str, dict], lowercase: bool) -> str:
-    """The results for people."""
+    """The results as a readable table."""
     case = "lowercased" if lowercase else "cased"
     width = max(map(len, tests))
     lines = [f"{'test set':{width}}  sentences  BLEU (tokenized, {case})  sacreBLEU   chrF  length ratio"]
@@ -76,7 +76,7 @@ def table(tests: dict[str, dict], lowercase: bool) -> str:
 
 
 def training(run: Path | None) -> dict:
-    """What the folder of the training run tells of how the model was made."""
+    """What the folder of the training run says about how the model was trained."""
     known = {}
     for name in ("settings", "command", "finished") if run else ():
         if (run / name).exists():

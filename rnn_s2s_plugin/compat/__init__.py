@@ -1,21 +1,21 @@
-"""What fairseq needs on today's Python, PyTorch and numpy; the one place that knows their versions.
+"""Fixes that fairseq needs on current Python, PyTorch and numpy; the one place that knows their versions.
 
-Importing this package applies everything, so the plugin imports it before anything else. No file of fairseq
-is touched. Each mend is one short function with its reason beside it; where a public interface exists it is
-used, elsewhere ``mending.mend`` wraps one function, which stays reachable as ``__wrapped__``.
+Importing this package applies all fixes, so the plugin imports it before anything else. No file of fairseq is changed.
+Each fix is one short function whose docstring gives the reason. It uses a public interface if there is one; otherwise
+``mending.mend`` wraps one function, which remains available as ``__wrapped__``.
 
-Modules mend as they are imported, in any order, but for ``interactive``, which waits until fairseq-interactive has read
-its options (``options.correct_options``). What is called below sets up the process.
+Modules apply their fixes when they are imported, in any order, except for ``interactive``, which waits until
+fairseq-interactive has read its options (``options.correct_options``). The calls below set up the process.
 
-All of it was seen with fairseq-fixed 0.12.3.1, Python 3.11, PyTorch 2.13 and numpy 2.4, and with Python 3.12 and
-PyTorch 2.11.
+All problems were observed with fairseq-fixed 0.12.3.1 on Python 3.11, PyTorch 2.13 and numpy 2.4, and on Python 3.12
+and PyTorch 2.11.
 """
 
 from .versions import restore_numpy_compat, silence_warnings_about_fairseq, warn_about_unknown_fairseq
 
-warn_about_unknown_fairseq()  # first: with another version the imports below may find nothing to mend
+warn_about_unknown_fairseq()  # first: with another version the imports below may not find what they wrap
 
-from . import (  # noqa: E402  (mended by their import)
+from . import (  # noqa: E402  (their import applies the fixes)
     beam_search,  # noqa: F401
     data,  # noqa: F401
     distributed,  # noqa: F401

@@ -1,6 +1,6 @@
-"""Passes over (hypotheses, vocabulary) that fairseq's beam search makes on CPU for nothing.
+"""Removes unnecessary passes over (hypotheses, vocabulary) from fairseq's beam search on CPU.
 
-Beside a small model's matrix products these take about a fifth of the time. The hypotheses and scores stay the same.
+With a small model these take about a fifth of the time. Hypotheses and scores do not change.
 """
 
 import torch
@@ -15,13 +15,13 @@ from .mending import mend
 def add_scores_to_the_best_words(
     original, self, step, lprobs, scores, prev_output_tokens=None, original_batch_idxs=None, candidate_multiple=2
 ):
-    """fairseq adds a hypothesis' score to those of all words before it looks for the best.
+    """fairseq adds the score of a hypothesis to those of all words before it selects the best.
 
-    Here only words get it that may be among them.
+    Here it is added only to words that can be among the best.
     """
     beams, vocabulary = lprobs.shape[1:]
     if step == 0:
-        lprobs, before = lprobs[:, :1], lprobs.new_zeros(len(lprobs), 1)  # at first all hypotheses are the same
+        lprobs, before = lprobs[:, :1], lprobs.new_zeros(len(lprobs), 1)  # at the first step all hypotheses are equal
     else:
         before = scores[:, :, step - 1]
     best, places = top_k(lprobs, before, min(candidate_multiple * beams, lprobs[0].numel() - 1))  # never padding
@@ -29,13 +29,13 @@ def add_scores_to_the_best_words(
 
 
 class RowsOfSoftmax(torch.Tensor):
-    """Log-probabilities, each row a softmax, in which fairseq's search for NaN is cheap.
+    """Log-probabilities, each row a log-softmax, for which fairseq's search for NaN is cheap.
 
-    fairseq writes ``lprobs[lprobs != lprobs] = -inf`` at every step, two passes over the vocabulary. Here ``!=``
-    answers with an empty slice where there is no NaN, so that nothing is assigned.
+    fairseq executes ``lprobs[lprobs != lprobs] = -inf`` at every step, two passes over the vocabulary. Here ``!=``
+    returns an empty slice if there is no NaN, so that nothing is assigned.
 
-    A NaN among the logits, or an infinity, reaches the first word's log-probability through the sum over the row. So if
-    that is finite in all rows, there is nothing to replace.
+    A NaN or infinite logit makes the log-probability of the first word NaN or infinite, through the sum over the row.
+    So if that one is finite in all rows, there is nothing to replace.
     """
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # what is computed from it is a plain tensor
@@ -50,9 +50,9 @@ class RowsOfSoftmax(torch.Tensor):
 
 @mend(EnsembleModel, "forward_decoder")
 def compute_once_and_in_place(original, self, tokens, encoder_outs, incremental_states, temperature: float = 1.0):
-    """fairseq divides all logits by a temperature of 1, writes log-probabilities beside them, and looks there for NaN.
+    """fairseq divides all logits by a temperature of 1, allocates new log-probabilities, and searches them for NaN.
 
-    It also computes the first word for every hypothesis of a sentence, though at first they are all the same.
+    It also computes the first word for every hypothesis of a sentence, although they are all equal at that step.
     """
     (model, *others) = self.models
     decoder = getattr(model, "decoder", None)

@@ -1,4 +1,4 @@
-"""Checkpoints: loaded safely, on one device or several, and named when they cannot be used."""
+"""Checkpoints: safe loading, on one device or several, and clear errors if one cannot be used."""
 
 import argparse
 import dataclasses
@@ -25,16 +25,16 @@ from .mending import mend
 
 
 def allow_checkpoint_classes() -> None:
-    """Lists what fairseq's checkpoints hold besides tensors and plain Python values.
+    """Allows the classes that fairseq's checkpoints contain besides tensors and plain Python values.
 
-    ``torch.load`` defaults to ``weights_only=True`` since torch 2.6 and refuses every other class, so that a
-    file from a stranger cannot run code. All of these are plain containers:
+    Since torch 2.6, ``torch.load`` defaults to ``weights_only=True`` and refuses every other class, so that an
+    untrusted file cannot run code. The allowed classes are plain containers:
 
     * ``argparse.Namespace``: the options of tasks and models that have no dataclass;
     * numpy arrays of numbers: the BLEU counts that ``--eval-bleu`` leaves in the meters, under the names
       that numpy 1 and numpy 2 give to the functions that rebuild an array and a number;
-    * ``_TensorPlaceholder``: not in a file, but in what training on several devices sends from the first
-      process to the others when it resumes.
+    * ``_TensorPlaceholder``: never in files, but in what the first process sends to the others when training on
+      several devices is resumed.
     """
     rebuild_array, rebuild_number = (value.__reduce__()[0] for value in (np.zeros(1), np.float64(0)))
     torch.serialization.add_safe_globals(
@@ -51,22 +51,22 @@ def allow_checkpoint_classes() -> None:
 
 
 def is_intact(path: str) -> bool:
-    """Whether every part of a checkpoint is what was written, by the checksums (CRC-32) in the file.
+    """Whether the contents of a checkpoint match the checksums (CRC-32) in the file.
 
-    torch writes them but never looks at them: a flipped bit in a weight loads silently. Takes about half a second
-    per gigabyte. Files in torch's format from before 1.6 have no checksums and pass.
+    torch writes these checksums but never verifies them, so a flipped bit in a weight is loaded silently. Takes about
+    half a second per gigabyte. Files in torch's format from before 1.6 have no checksums and pass.
     """
     if not zipfile.is_zipfile(path):
         return True
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except Exception:  # of a dozen kinds, depending on where the damage is
+    except Exception:  # a dozen types, depending on where the damage is
         return False
 
 
 def newest_intact(folder: str, damaged: str) -> Optional[str]:
-    """The last written usable checkpoint in ``folder`` besides the damaged one."""
+    """The most recent intact checkpoint in ``folder`` other than the damaged one."""
     others = [file for file in glob.glob(os.path.join(glob.escape(folder), "*.pt")) if file != damaged]
     others.sort(key=os.path.getmtime, reverse=True)
     return next((file for file in others if zipfile.is_zipfile(file) and is_intact(file)), None)
@@ -74,7 +74,7 @@ def newest_intact(folder: str, damaged: str) -> Optional[str]:
 
 @mend(checkpoint_utils, "load_checkpoint_to_cpu")
 def explain_unusable_checkpoint(original, path, *args, **kwargs):
-    """Says which file cannot be used and why, where torch answers with one of a dozen kinds of exceptions."""
+    """Says which file cannot be used and why; torch raises one of a dozen types of exceptions."""
     try:
         if os.path.isfile(path) and not is_intact(path):
             raise ValueError("wrong checksum")
@@ -102,7 +102,7 @@ def explain_unusable_checkpoint(original, path, *args, **kwargs):
 
 @mend(checkpoint_utils, "load_model_ensemble_and_task")
 def explain_missing_checkpoint(original, filenames, *args, **kwargs):
-    """--path of a file that is not there, or that does not fit the plugin, its options or the data's dictionaries."""
+    """--path names a missing file, or one that does not fit the plugin, its options or the dictionaries of the data."""
     try:
         return original(filenames, *args, **kwargs)
     except UsageError:
@@ -131,7 +131,7 @@ def _why_it_does_not_fit(error: Exception) -> str:
 
 @mend(checkpoint_utils, "load_checkpoint")
 def refuse_missing_start(original, cfg, trainer, **kwargs):
-    """Training silently starts from scratch if the checkpoint that it was told to start from is not there."""
+    """fairseq silently starts from scratch if the checkpoint to start from is missing."""
     resumes = PathManager.exists(os.path.join(cfg.save_dir, "checkpoint_last.pt"))
     for name, path in (
         ("--restore-file", cfg.restore_file if cfg.restore_file != "checkpoint_last.pt" else None),
@@ -152,7 +152,7 @@ def refuse_missing_start(original, cfg, trainer, **kwargs):
 
 @mend(Trainer, "load_checkpoint")
 def explain_other_architecture(original, trainer, filename, *args, **kwargs):
-    """Training resumes from --save-dir whatever is there; fairseq then shows two tracebacks and no cause."""
+    """If --save-dir holds a different model, fairseq shows two tracebacks and no cause."""
     try:
         return original(trainer, filename, *args, **kwargs)
     except AssertionError as error:
@@ -171,7 +171,7 @@ def explain_other_architecture(original, trainer, filename, *args, **kwargs):
 
 @mend(Trainer, "load_checkpoint")
 def average_from_here_on(original, trainer, *args, **kwargs):
-    """--store-ema from a checkpoint without an average: fairseq takes the parameters, which it has just deleted."""
+    """--store-ema from a checkpoint without an average: fairseq uses the parameters, which it has already deleted."""
     if not trainer.cfg.ema.store_ema:
         return original(trainer, *args, **kwargs)
     load = checkpoint_utils.load_checkpoint_to_cpu
@@ -215,8 +215,8 @@ def go_on_with_count_of_patience(
 def broadcast_without_options(original, state, *args, **kwargs):
     """On several devices only the first process reads the checkpoint and sends it to the others.
 
-    The options in it are live omegaconf objects by then, which the receiver's ``torch.load`` refuses. No
-    process reads them, so they stay behind and the allow-list stays short.
+    By then its options are omegaconf objects, which ``torch.load`` in the receiver refuses. No process reads them, so
+    they are not sent, and the list of allowed classes stays short.
     """
     if isinstance(state, dict) and "cfg" in state:
         state = {**state, "cfg": None}
@@ -225,7 +225,7 @@ def broadcast_without_options(original, state, *args, **kwargs):
 
 @mend(checkpoint_utils, "overwrite_args_by_name")
 def override_options_younger_than_the_checkpoint(original, cfg, overrides: dict) -> None:
-    """``--model-overrides`` with an option that the checkpoint's model did not have yet is ignored silently."""
+    """fairseq silently ignores ``--model-overrides`` of options that are newer than the checkpoint."""
     original(cfg, overrides)
     model = cfg.get("model")
     architecture = getattr(model, "_name", None)

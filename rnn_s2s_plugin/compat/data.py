@@ -1,4 +1,4 @@
-"""Batches: no sentence is lost, and sizes are found on today's numpy."""
+"""Batches without lost sentences, also on current numpy; clear errors for unusable data."""
 
 import struct
 
@@ -14,10 +14,10 @@ from .mending import mend
 
 @mend(data_utils, "batch_by_size")
 def keep_every_sentence(original, indices, *args, **kwargs):
-    """Gives back the last batch, which fairseq drops if it is no multiple of --required-batch-size-multiple.
+    """Restores the last batch, which fairseq drops if its size is not a multiple of --required-batch-size-multiple.
 
-    With the default multiple of 8, a test set of 100 lines gave 96 hypotheses, and training and validation
-    lost sentences as well. Batches are consecutive pieces of ``indices``: what is missing is the end of it.
+    With the default multiple of 8, a test set of 100 lines gave 96 hypotheses, and training and validation lost
+    sentences as well. Batches are consecutive pieces of ``indices``, so the missing part is its end.
     """
     if not isinstance(indices, np.ndarray):
         indices = np.fromiter(indices, dtype=np.int64, count=-1)
@@ -35,11 +35,11 @@ def keep_every_sentence(original, indices, *args, **kwargs):
 
 @mend(FairseqTask, "get_batch_iterator")
 def make_the_batches_of_the_first_epoch(original, task, dataset, *args, **kwargs):
-    """Training that resumes in a later epoch goes on with the batches it was interrupted in.
+    """Training that is resumed in a later epoch continues with the same batches.
 
-    fairseq puts sentences into batches once, drawing random numbers from the seed and the epoch that it starts in.
-    Begun in the first epoch and resumed in the tenth it had other batches: it went through the rest of that epoch with
-    some sentences again and without others, and did not do what an uninterrupted training does.
+    fairseq makes batches once, with random numbers that depend on the seed and the epoch in which it starts. A run that
+    started in the first epoch and was resumed in the tenth therefore got other batches: in the rest of that epoch it
+    repeated some sentences and left out others, unlike an uninterrupted run.
     """
     keeps_batches = (
         task.can_reuse_epoch_itr(dataset)
@@ -58,20 +58,20 @@ def make_the_batches_of_the_first_epoch(original, task, dataset, *args, **kwargs
 
 @mend(bucket_pad_length_dataset, "get_buckets")
 def find_buckets(original, sizes, num_buckets):
-    """--num-batch-buckets: numpy 2.4 has lost the name ``interpolation`` for what is ``method`` since 1.22."""
+    """--num-batch-buckets: numpy 2.4 removed the argument ``interpolation``, which is called ``method`` since 1.22."""
     return np.unique(np.percentile(sizes, np.linspace(0, 100, num_buckets + 1), method="lower")[1:])
 
 
 @mend(MMapIndexedDataset, "_do_init")
 def refuse_damaged_data(original, dataset, path):
-    """A file that is cut off, or something else, ends fairseq in a traceback, in some cases epochs later."""
+    """A truncated or foreign file gives a traceback in fairseq, in some cases epochs later."""
     try:
         original(dataset, path)
         pointers, sizes = dataset._index._pointers, dataset._index._sizes
         end = int(pointers[-1]) + int(sizes[-1]) * dataset._index.dtype().itemsize if len(sizes) else 0
         complete = len(dataset._bin_buffer) >= end
     except (AssertionError, ValueError, KeyError, IndexError, struct.error) as error:
-        # An empty file cannot be mapped into memory: that is a text without sentences.
+        # An empty file, which cannot be mapped into memory, is a text without sentences.
         empty = str(error) == "cannot mmap an empty file"
         problem = "holds no sentences" if empty else f"has a damaged index ({str(error).splitlines()[0]})"
         raise UsageError(f"{path}.bin/.idx {problem}: run fairseq-preprocess again") from error
@@ -81,7 +81,7 @@ def refuse_damaged_data(original, dataset, path):
 
 @mend(Dictionary, "add_from_file")
 def explain_unusable_dictionary(original, dictionary, file):
-    """fairseq says what is wrong, but not in which file."""
+    """fairseq says what is wrong but not in which file."""
     try:
         return original(dictionary, file)
     except OSError:
@@ -97,7 +97,7 @@ def explain_unusable_dictionary(original, dictionary, file):
 @mend(FairseqTask, "valid_step")
 @mend(FairseqTask, "inference_step")
 def explain_words_beyond_the_dictionary(original, *args, **kwargs):
-    """The binarized data holds numbers: with a dictionary of fewer words some have no embedding."""
+    """Binarized data holds word indices; with a smaller dictionary some of them have no embedding."""
     try:
         return original(*args, **kwargs)
     except IndexError as error:

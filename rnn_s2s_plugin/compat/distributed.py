@@ -7,7 +7,7 @@ from .mending import mend
 
 @mend(distributed_fairseq_model, "DistributedDataParallel")
 def name_no_device_on_cpus(original, module, device_ids, output_device, **kwargs):
-    """fairseq's default --ddp-backend always names a CUDA device, which PyTorch refuses for a model on a CPU."""
+    """fairseq's default --ddp-backend always passes a CUDA device, which PyTorch refuses for a model on a CPU."""
     if next(module.parameters()).device.type == "cpu":
         device_ids = output_device = None
     return original(module, device_ids, output_device, **kwargs)

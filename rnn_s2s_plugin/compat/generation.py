@@ -1,4 +1,4 @@
-"""Beam search and what is made of its result."""
+"""Beam search and the processing of its results."""
 
 import numpy as np
 import torch
@@ -14,10 +14,10 @@ from .mending import mend
 
 @mend(search.DiverseBeamSearch, "step")
 def number_sentences_within_batch(original, self, step, lprobs, scores, prev_output_tokens=None, ids=None):
-    """--diverse-beam-groups keeps a row per sentence of the batch, but looks it up by number in the data set.
+    """--diverse-beam-groups keeps one row per sentence of the batch, but indexes it by the number in the data set.
 
-    That is an IndexError for every sentence whose number is not below the batch size, and silently another
-    sentence's row for the rest. The first step has all sentences in order; later ones have those unfinished.
+    This is an IndexError for sentences whose number is not below the batch size, and silently the row of another
+    sentence for the rest. The first step has all sentences of the batch in order, later steps the unfinished ones.
     """
     if step == 0:
         self.ids_of_batch = ids
@@ -34,7 +34,7 @@ def choose_among_no_more_words_than_there_are(original, self, tgt_dict, sampling
 
 @mend(NGramRepeatBlock, "_no_repeat_ngram")
 def compare_with_the_last_words(original, self, tokens, lprobs, bsz, beam_size, step):
-    """--no-repeat-ngram-size on CPU compares with the end of the buffer, which is empty, and so forbids nothing."""
+    """--no-repeat-ngram-size on CPU compares with the empty end of the buffer, and so has no effect."""
     said = tokens[:, : step + 1]
     if self.no_repeat_ngram_size == 1:
         return lprobs.scatter_(1, said[:, 1:], -torch.inf)
@@ -43,7 +43,7 @@ def compare_with_the_last_words(original, self, tokens, lprobs, bsz, beam_size, 
 
 @mend(TranslationTask, "inference_step")
 def count_steps(original, *args, **kwargs):
-    """--print-step prints ``hypo["steps"]``, which only fairseq's non-autoregressive generator fills in."""
+    """--print-step prints ``hypo["steps"]``, which only fairseq's non-autoregressive generator sets."""
     hypotheses = original(*args, **kwargs)
     for hypo in (hypo for of_sentence in hypotheses for hypo in of_sentence):
         hypo.setdefault("steps", len(hypo["tokens"]))
@@ -51,14 +51,14 @@ def count_steps(original, *args, **kwargs):
 
 
 class Alignment(list):
-    """An alignment that knows the source sentence as it was typed."""
+    """An alignment with the source sentence as it was typed."""
 
     source: str
 
 
 @mend(TranslationTask, "inference_step")
 def keep_words_that_were_typed(original, task, *args, **kwargs):
-    """fairseq-interactive gives --replace-unk the source made of its numbers, where unknown words are <unk> again."""
+    """fairseq-interactive passes --replace-unk a source decoded from its indices, in which unknown words are <unk>."""
     hypotheses = original(task, *args, **kwargs)
     for source, of_sentence in zip(vars(task).pop("sources_of_batch", ()), hypotheses):
         for hypo in of_sentence:
@@ -70,7 +70,7 @@ def keep_words_that_were_typed(original, task, *args, **kwargs):
 
 @mend(utils, "replace_unk")
 def replace_unk_by_aligned_word(original, hypo_str, src_str, alignment, *args):
-    """Words are looked up by position, but alignments are pairs (hard) or rows of probabilities (soft)."""
+    """fairseq expects a source position per target word, but alignments are pairs (hard) or rows of weights (soft)."""
     if not isinstance(alignment, list):
         return original(hypo_str, src_str, alignment, *args)
     src_str = getattr(alignment, "source", src_str)
@@ -87,7 +87,7 @@ def replace_unk_by_aligned_word(original, hypo_str, src_str, alignment, *args):
 def replace_unk_before_joining_subwords(
     original, hypo_tokens, src_str, alignment, align_dict, tgt_dict, remove_bpe=None, extra_symbols_to_ignore=None
 ):
-    """With --post-process fairseq joins subwords first, and then looks up words by the positions of subwords."""
+    """With --post-process, fairseq joins subwords first and then looks up words by subword positions."""
     if align_dict is None or remove_bpe is None:
         return original(hypo_tokens, src_str, alignment, align_dict, tgt_dict, remove_bpe, extra_symbols_to_ignore)
     _, pieces, _ = original(hypo_tokens, src_str, alignment, align_dict, tgt_dict, None, extra_symbols_to_ignore)
@@ -97,7 +97,7 @@ def replace_unk_before_joining_subwords(
 
 @mend(SequenceGeneratorWithAlignment, "_prepare_batch_for_alignment")
 def refuse_alignment_without_attention(original, generator, sample, hypotheses):
-    """A model without attention has nothing to align by; fairseq stops with an IndexError."""
+    """A model without attention cannot align; fairseq stops with an IndexError."""
     if any(hypo["attention"].numel() == 0 for of_sentence in hypotheses for hypo in of_sentence):
         raise UsageError("--print-alignment and --replace-unk need a model with attention, and this one has none")
     return original(generator, sample, hypotheses)

@@ -1,4 +1,4 @@
-"""fairseq-interactive: soft alignments, and a process that goes on after a line that it cannot use."""
+"""fairseq-interactive: soft alignments, and no abort at lines that it cannot translate."""
 
 import builtins
 import fileinput
@@ -16,7 +16,7 @@ NOTHING = "\0"
 
 
 def mend_interactive() -> None:
-    """Mends the command that is running; the plugin does not import it, since that would set up logging."""
+    """Fixes the running command; the plugin does not import its module, since that would set up logging."""
     for name in ("fairseq_cli.interactive", "__main__"):
         module = sys.modules.get(name)
         if hasattr(module, "buffered_read") and not hasattr(module.buffered_read, "__wrapped__"):
@@ -27,7 +27,7 @@ def mend_interactive() -> None:
 
 
 def read_any_bytes(original, path, buffer_size):
-    """Bytes that are no UTF-8 end fairseq's reader; here they become a replacement character, an unknown word."""
+    """Bytes that are not UTF-8 abort fairseq; here they become a replacement character, which is an unknown word."""
     lines = []
     with fileinput.input(files=[path], mode="rb") as source:
         for number, line in enumerate(source, start=1):
@@ -43,9 +43,9 @@ def read_any_bytes(original, path, buffer_size):
 
 
 def leave_out_long_lines(original, lines, cfg, task, max_positions, encode_fn):
-    """A line longer than --max-source-positions ends fairseq; here it alone is not translated.
+    """A line longer than --max-source-positions aborts fairseq; here only this line is not translated.
 
-    Beside, the task remembers the words of the batch, which --replace-unk copies from (see ``generation``).
+    The task also stores the source words of the batch, which --replace-unk copies (see ``generation``).
     """
     cfg.dataset.skip_invalid_size_inputs_valid_test = True
     if cfg.generation.constraints:
@@ -64,7 +64,7 @@ def leave_out_long_lines(original, lines, cfg, task, max_positions, encode_fn):
 
 
 def without_too_many_constraints(line, generation, encode_fn):
-    """A line whose constraints have more words than its translation may have ends fairseq; here it has none then."""
+    """Constraints with more words than the translation may have abort fairseq; here they are removed from the line."""
     text, *constraints = line.split("\t")
     wanted = sum(len(encode_fn(words).split()) for words in constraints)
     longest = int(generation.max_len_a * (len(encode_fn(text).split()) + 1) + generation.max_len_b)
@@ -78,7 +78,7 @@ def without_too_many_constraints(line, generation, encode_fn):
 
 
 class UtilsWithSoftAlignment:
-    """``fairseq.utils`` with rows of probabilities as pairs, where fairseq-interactive unpacks pairs."""
+    """``fairseq.utils``, except that rows of probabilities are pairs, because fairseq-interactive unpacks pairs."""
 
     def __getattr__(self, name):
         return getattr(utils, name)
@@ -90,5 +90,5 @@ class UtilsWithSoftAlignment:
 
 
 def print_without_nothing(text, *args, **kwargs):
-    """Prints as fairseq-generate does: rows with commas between numbers, and no hyphen behind them."""
+    """Prints as fairseq-generate does: rows with commas between the numbers, and no hyphen after them."""
     builtins.print(text.replace(f"-{NOTHING}", ""), *args, **kwargs)

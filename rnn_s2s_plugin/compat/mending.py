@@ -1,14 +1,14 @@
-"""How a function of fairseq is mended from outside."""
+"""How to replace a function of fairseq from outside."""
 
 import functools
 from collections.abc import Callable
 
 
 def mend(owner, name: str) -> Callable:
-    """Replaces the function ``owner.name`` by the decorated one, which gets the original as first argument.
+    """Replaces the function ``owner.name`` by the decorated one, which gets the original as its first argument.
 
-    ``owner`` is a module or a class; callers must look the function up there at call time, as fairseq does. A function
-    may be mended by several modules: each replacement sees the one before as the original, and none counts on an order.
+    ``owner`` is a module or a class; callers must look the function up there at call time, as fairseq does. Several
+    modules may replace the same function: each replacement gets the previous one as the original, in any order.
     """
 
     def decorate(replacement: Callable) -> Callable:

@@ -1,4 +1,4 @@
-"""One clear sentence instead of a traceback where the user's input is at fault."""
+"""One clear sentence instead of a traceback if the user's input is at fault."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from .mending import mend
 
 
 def print_usage_errors_plainly() -> None:
-    """Ends a program on the user's error with its one sentence; every other exception is shown as before."""
+    """Shows a mistake of the user as one sentence; every other exception is shown as before."""
     show_traceback = sys.excepthook
 
     def show(kind, value, traceback):
@@ -30,10 +30,10 @@ def print_usage_errors_plainly() -> None:
 
 
 def sentence_about(kind: Type[BaseException], value: BaseException) -> Optional[str]:
-    """What to tell the user instead of a traceback; None for a mistake in a program.
+    """What to tell the user instead of a traceback; None if the program is at fault.
 
-    Training on several devices runs in child processes, whose exceptions arrive as the text of a traceback. What
-    fairseq itself checks by assertions and the like is the user's if it names an option.
+    Training on several devices runs in child processes, whose exceptions arrive as the text of a traceback. A failed
+    assertion or similar check of fairseq counts as the user's mistake if it names an option.
     """
     if issubclass(kind, UsageError):
         return str(value)
@@ -49,7 +49,7 @@ def sentence_about(kind: Type[BaseException], value: BaseException) -> Optional[
 
 
 def _about_lost_process(text: str) -> Optional[str]:
-    """When one process of a training is killed the others find their connections closed, wherever they are."""
+    """When one process is killed, the others find their connections closed, wherever they are in the program."""
     lost = re.search(r"gloo.*(Connection closed|Connection reset|Connection refused|Broken pipe)", text)
     return lost and (
         f"another process of this training has ended ({lost[1]}), and this one cannot go on alone; start all of them "
@@ -59,7 +59,7 @@ def _about_lost_process(text: str) -> Optional[str]:
 
 @mend(tasks, "setup_task")
 def explain_missing_data(original, cfg, **kwargs):
-    """A wrong data folder is the commonest mistake of all; fairseq answers with a traceback."""
+    """A wrong data folder is the most common mistake; fairseq answers with a traceback."""
     folder = getattr(cfg, "data", None)
     try:
         return original(cfg, **kwargs)
@@ -83,7 +83,7 @@ def explain_missing_data(original, cfg, **kwargs):
 
 @mend(file_utils, "load_archive_file")
 def explain_missing_folder(original, archive):
-    """``from_pretrained`` of a folder that is not there; fairseq goes on with None."""
+    """``from_pretrained`` of a missing folder; fairseq continues with None."""
     folder = original(archive)
     if folder is None:
         raise UsageError(f"{archive} cannot be read: name the folder of the checkpoint, or that of the data")
@@ -92,7 +92,7 @@ def explain_missing_folder(original, archive):
 
 @mend(SubwordNMTBPE, "__init__")
 def explain_missing_codes(original, bpe, args):
-    """From Python; the commands look at --bpe-codes before they start."""
+    """For use from Python; the commands check --bpe-codes before they start."""
     try:
         original(bpe, args)
     except OSError as error:
@@ -102,7 +102,7 @@ def explain_missing_codes(original, bpe, args):
 @mend(TranslationTask, "load_dataset")
 @mend(LanguageModelingTask, "load_dataset")
 def explain_missing_split(original, task, split, *args, **kwargs):
-    """The data folder is there, but not this part of it (--train-subset, --valid-subset, --gen-subset)."""
+    """The data folder exists, but not this part of it (--train-subset, --valid-subset, --gen-subset)."""
     try:
         return original(task, split, *args, **kwargs)
     except FileNotFoundError as error:

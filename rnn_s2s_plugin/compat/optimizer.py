@@ -1,4 +1,4 @@
-"""Adam, and the norm by which gradients are clipped, as one kernel instead of some for every parameter."""
+"""Adam, and the norm for gradient clipping, as one kernel instead of several per parameter."""
 
 from typing import Any, Callable, List, Optional
 
@@ -14,19 +14,19 @@ from .mending import mend
 
 @mend(Adam, "step")
 def fused_adam(original: Callable, optimizer: Adam, closure: Optional[Callable] = None) -> Any:
-    """fairseq's Adam is seven operations per parameter, unless Apex is installed, which has to be compiled.
+    """fairseq's Adam takes seven operations per parameter, unless Apex is installed, which must be compiled.
 
-    A GPU spends most of a small model's update waiting for them; on a CPU each goes through memory. PyTorch's fused
-    kernel computes the same, and what is kept and saved stays fairseq's own. Parameters in half precision,
-    as with ``--memory-efficient-fp16``, are left to the original.
+    With a small model a GPU spends most of an update waiting for them; on a CPU each is a pass through memory.
+    PyTorch's fused kernel computes the same, and the optimizer state keeps fairseq's format. Parameters in half
+    precision, as with ``--memory-efficient-fp16``, are left to the original.
     """
     groups = [[p for p in group["params"] if p.grad is not None] for group in optimizer.param_groups]
-    # fairseq never asks for these; a closure makes the gradients only later.
+    # fairseq never uses these; a closure would compute the gradients only later.
     unusual = closure is not None or any(group.get("amsgrad") for group in optimizer.param_groups)
     if unusual or not all(_is_fusible(p) for params in groups for p in params):
         return original(optimizer, closure)
     for group, params in zip(optimizer.param_groups, groups):
-        # Parameters that had no gradient at first have fewer steps behind them.
+        # Parameters that had no gradient at first have taken fewer steps.
         for step in {_begin_step(optimizer.state[p], p) for p in params}:
             _update([p for p in params if optimizer.state[p]["step"] == step], step, optimizer.state, group)
     return None
@@ -46,9 +46,9 @@ def _begin_step(state: dict, p: Tensor) -> int:
 
 
 def _update(params: List[Tensor], step: int, states: dict, group: dict) -> None:
-    """The update number ``step`` of these parameters.
+    """Update number ``step`` of these parameters.
 
-    fairseq adds ε to the root of the average square before that is divided by its bias; PyTorch adds it after.
+    fairseq adds ε to the root of the average square before the bias correction, PyTorch after it.
     """
     beta1, beta2 = group["betas"]
     before = torch.full((len(params),), step - 1.0, device=params[0].device)
@@ -76,7 +76,7 @@ def total_norm(gradients: List[Tensor]) -> Tensor:
 
 
 def use_one_norm() -> None:
-    """Gives fairseq a norm where it would use Apex'; without either it computes one per parameter, and warns."""
+    """Gives fairseq a norm in place of Apex's; without either it computes one norm per parameter, and warns."""
     if not utils.multi_tensor_l2norm_available:
         utils.multi_tensor_l2norm_available = True
         utils.multi_tensor_total_norm = total_norm

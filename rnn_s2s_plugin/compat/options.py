@@ -1,4 +1,4 @@
-"""Options that fairseq accepts and cannot carry out."""
+"""Options that fairseq accepts but cannot carry out."""
 
 import argparse
 import copy
@@ -25,7 +25,7 @@ from .values import refuse_bad_values
 
 @mend(dataclass_utils, "merge_with_parent")
 def apply_preset_before_defaults(original, config_class, cfg, *args, **kwargs):
-    """fairseq-hydra-train merges all defaults before it looks for a preset, which finds nothing to fill."""
+    """fairseq-hydra-train merges all defaults before it applies a preset, which then has no effect."""
     name = cfg.get("_name")
     if config_class in MODEL_DATACLASS_REGISTRY.values() and name not in MODEL_DATACLASS_REGISTRY:
         with open_dict(cfg):
@@ -35,7 +35,7 @@ def apply_preset_before_defaults(original, config_class, cfg, *args, **kwargs):
 
 @mend(models, "build_model")
 def tell_models_that_they_are_new(original, cfg, task, from_checkpoint=False):
-    """fairseq does not tell a model whether it is new or a checkpoint's, whose options must load as they are."""
+    """fairseq does not tell a model whether it is new or from a checkpoint, whose options must be accepted."""
     name = getattr(cfg, "_name", None) or getattr(cfg, "arch", None)
     if name and name not in ARCH_MODEL_REGISTRY and name not in MODEL_REGISTRY:
         raise UsageError(f"architecture {name} is not known here: give the --user-dir that has it")
@@ -48,7 +48,7 @@ def tell_models_that_they_are_new(original, cfg, task, from_checkpoint=False):
 
 
 def _without_files_of_vectors(cfg):
-    """--encoder-embed-path and its like say how a new model begins; a checkpoint has its own embeddings."""
+    """--encoder-embed-path and --decoder-embed-path are for new models; a checkpoint has its own embeddings."""
     cfg = copy.copy(cfg)
     for name in ("encoder_embed_path", "decoder_embed_path"):
         if getattr(cfg, name, None) is not None:
@@ -58,7 +58,7 @@ def _without_files_of_vectors(cfg):
 
 @mend(options, "parse_args_and_arch")
 def correct_options(original, parser, *args, **kwargs):
-    """Corrects or refuses what the functions below name, before a command starts on it."""
+    """Corrects or refuses options before a command starts; the functions below say which."""
     if parser.get_default("task") is None:  # fairseq-validate's alone; it ends in ``KeyError: None``
         parser.set_defaults(task="translation")
     parsed = original(parser, *args, **kwargs)
@@ -77,9 +77,9 @@ def correct_options(original, parser, *args, **kwargs):
 
 
 def _replace_unk_with_alignment(namespace: argparse.Namespace) -> None:
-    """--replace-unk needs the source word of each target word, which only --print-alignment finds.
+    """--replace-unk needs the source word of each target word, which only --print-alignment computes.
 
-    Without a file (copy the source word) it is parsed as "@@ ", and fairseq then opens a file of that name.
+    Without a file (copy the source word), its value is parsed as "@@ ", and fairseq tries to open a file of that name.
     """
     if getattr(namespace, "replace_unk", None) is not None:
         namespace.replace_unk = "" if namespace.replace_unk == "@@ " else namespace.replace_unk
@@ -87,7 +87,7 @@ def _replace_unk_with_alignment(namespace: argparse.Namespace) -> None:
 
 
 def _refuse_processes_without_devices(namespace: argparse.Namespace) -> None:
-    """fairseq starts a process per CUDA device: without one it starts none and ends as if all were well."""
+    """fairseq starts one process per CUDA device: without a device it starts none and exits without an error."""
     processes = getattr(namespace, "distributed_world_size", 1) or 1
     started_by_hand = getattr(namespace, "distributed_no_spawn", False) or "WORLD_SIZE" in os.environ
     if processes > 1 and torch.cuda.device_count() == 0 and not started_by_hand:
@@ -98,7 +98,7 @@ def _refuse_processes_without_devices(namespace: argparse.Namespace) -> None:
 
 
 def _refuse_asynchronous_writing_without_iopath(namespace: argparse.Namespace) -> None:
-    """fairseq logs a traceback, does not train, and ends as if all were well."""
+    """fairseq logs a traceback, does not train, and exits without an error."""
     if getattr(namespace, "write_checkpoints_asynchronously", False) and find_spec("iopath") is None:
         raise UsageError(
             "--write-checkpoints-asynchronously needs the package iopath; install it or leave the option out"
@@ -107,7 +107,7 @@ def _refuse_asynchronous_writing_without_iopath(namespace: argparse.Namespace) -
 
 @mend(Trainer, "__init__")
 def refuse_loss_that_does_not_fit(original, trainer, cfg, task, model, criterion, *args, **kwargs):
-    """An adaptive softmax and its loss need each other; without one the other ends in a traceback in training."""
+    """An adaptive softmax and its loss need each other; one without the other gives a traceback in training."""
     adaptive = getattr(getattr(model, "decoder", None), "adaptive_softmax", None) is not None
     if adaptive and not isinstance(criterion, AdaptiveLoss):
         raise UsageError("--adaptive-softmax-cutoff needs --criterion adaptive_loss --ddp-backend legacy_ddp")
@@ -121,5 +121,5 @@ def refuse_loss_that_does_not_fit(original, trainer, cfg, task, model, criterion
 
 
 def _attends(model) -> bool:
-    """Whether a model of ours has attention; of others it is assumed."""
+    """Whether one of our models has attention; for other models it is assumed."""
     return getattr(model.decoder, "attends", True)

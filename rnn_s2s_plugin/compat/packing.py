@@ -1,7 +1,7 @@
-"""Matrices in the order in which oneDNN multiplies.
+"""Matrices in the memory layout that oneDNN uses for products.
 
-PyTorch brings a matrix into that order anew at every product. With the rows of a beam search, a few to some hundred,
-that takes a third of the time or more.
+PyTorch converts a matrix to this layout for every product. In beam search, with a few rows to a few hundred, this takes
+a third of the time or more.
 """
 
 from typing import Optional, Sequence
@@ -14,11 +14,11 @@ ROWS = 16
 
 
 class Packed:
-    """A matrix and a bias, the matrix in oneDNN's order; of use as long as nobody changes them.
+    """A matrix in oneDNN's layout and a bias; valid as long as the parameters do not change.
 
     Args:
-        weights: (outputs, inputs) each; with more than one, inputs are expected next to each other.
-        biases: (outputs,) each, which are added up.
+        weights: (outputs, inputs) each; with several, the call expects their inputs concatenated.
+        biases: (outputs,) each; their sum is used.
     """
 
     def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor] = ()):
@@ -31,7 +31,7 @@ class Packed:
         return Packed, self.sources  # oneDNN's tensors can neither be copied nor saved
 
     def serves(self, x: Tensor) -> bool:
-        """Whether x can be multiplied, no gradient is wanted, and the matrix is still what was packed."""
+        """Whether x can be multiplied, no gradient is needed, and the parameters are unchanged since packing."""
         suits = not (torch.is_grad_enabled() or x.is_cuda) and x.dtype == self.matrix.dtype
         return suits and self.version == self._version_of_sources()
 
@@ -41,8 +41,8 @@ class Packed:
     def __call__(self, x: Tensor) -> Tensor:
         """(…, inputs) -> (…, outputs).
 
-        oneDNN makes a program for every number of rows, which takes as long as hundreds of rows; a search has ever
-        fewer. So they are filled up to a multiple of ``ROWS``.
+        oneDNN compiles a program for every number of rows, which takes as long as hundreds of rows, and during a
+        search the number of rows decreases. So rows are padded to a multiple of ``ROWS``.
         """
         rows = x.flatten(0, -2)
         missing = -len(rows) % ROWS if len(rows) > ROWS else 0
@@ -52,7 +52,7 @@ class Packed:
 
 
 def pack(weights: Sequence[Tensor], biases: Sequence[Tensor] = ()) -> Optional[Packed]:
-    """The packed matrix, or None for one that is not oneDNN's: on a GPU, in another precision, in another build."""
+    """The packed matrix, or None if oneDNN cannot be used: on a GPU, in another precision, in another build."""
     available = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
     suitable = available and all(w.device.type == "cpu" and _is_known(w.dtype) for w in weights)
     return Packed(weights, biases) if suitable else None
@@ -65,5 +65,5 @@ def _is_known(precision: torch.dtype) -> bool:
 
 
 def linear(x: Tensor, weight: Tensor, bias: Optional[Tensor], packed: Optional[Packed]) -> Tensor:
-    """``F.linear``, with the packed matrix where that can be used."""
+    """``F.linear``, with the packed matrix if it can be used."""
     return packed(x) if packed is not None and packed.serves(x) else F.linear(x, weight, bias)

@@ -1,4 +1,4 @@
-"""Half precision where fairseq does not know it: on processors, and bfloat16 in generation."""
+"""Half precision where fairseq does not support it: on CPUs, and bfloat16 in generation."""
 
 import argparse
 import functools
@@ -16,13 +16,13 @@ from .mending import mend
 
 
 def bf16_without_tpu(namespace: argparse.Namespace) -> None:
-    """fairseq takes --bf16 for a TPU's; without torch_xla that fails, although CPU and CUDA have bfloat16."""
+    """fairseq assumes that --bf16 means a TPU, which fails without torch_xla, although CPU and CUDA have bfloat16."""
     if getattr(namespace, "bf16", False) and utils.xm is None:
         namespace.tpu = False
 
 
 def refuse_amp_without_training(namespace: argparse.Namespace) -> None:
-    """The commands that do not train accept --amp, and nothing comes of it."""
+    """Commands that do not train accept --amp and ignore it."""
     trains = hasattr(namespace, "max_update")
     if getattr(namespace, "amp", False) and not trains:
         raise UsageError("--amp is for training; other commands have --bf16, or --fp16 on a GPU")
@@ -30,7 +30,7 @@ def refuse_amp_without_training(namespace: argparse.Namespace) -> None:
 
 @mend(validate, "main")
 def refuse_bf16_in_validation(original, cfg, override_args=None):
-    """fairseq-validate knows --fp16 alone: with --bf16 the losses would be float32's."""
+    """fairseq-validate supports only --fp16: with --bf16 it would compute in float32."""
     if cfg.common.bf16:
         raise UsageError("fairseq-validate does not compute in bfloat16: leave --bf16 out")
     return original(cfg, override_args)
@@ -38,7 +38,7 @@ def refuse_bf16_in_validation(original, cfg, override_args=None):
 
 @mend(Trainer, "__init__")
 def refuse_fp16_without_cuda(original, trainer, cfg, *args, **kwargs):
-    """--fp16 alone keeps its gradients in a buffer on the GPU; without one that is a traceback about CUDA."""
+    """--fp16 alone keeps its gradients in a buffer on the GPU; without a GPU this is a traceback about CUDA."""
     on_cpu = cfg.common.cpu or not torch.cuda.is_available()
     if on_cpu and cfg.common.fp16 and not cfg.common.memory_efficient_fp16:
         raise UsageError("--fp16 needs a CUDA device; on CPU use --bf16, --amp or --memory-efficient-fp16")
@@ -47,7 +47,7 @@ def refuse_fp16_without_cuda(original, trainer, cfg, *args, **kwargs):
 
 @mend(BaseFairseqModel, "prepare_for_inference_")
 def bf16_in_generation(original, model, cfg):
-    """--bf16 is accepted by the commands that generate or score, and nothing came of it."""
+    """The commands that generate or score accept --bf16 and ignore it."""
     if cfg.common.bf16:
         model.bfloat16()
     return original(model, cfg)
@@ -55,7 +55,7 @@ def bf16_in_generation(original, model, cfg):
 
 @mend(hub_utils, "from_pretrained")
 def bf16_where_asked_for(original, *args, **kwargs):
-    """The precision of training comes with the checkpoint's options; from Python, too, generation has its own."""
+    """A checkpoint's options include the precision of training; ``from_pretrained`` uses its own instead."""
     loaded = original(*args, **kwargs)
     loaded["args"].common.bf16 = kwargs.get("bf16", False)
     return loaded
@@ -63,7 +63,7 @@ def bf16_where_asked_for(original, *args, **kwargs):
 
 @mend(FairseqTask, "train_step")
 def amp_on_cpu(original, task, sample, model, criterion, optimizer, *args, **kwargs):
-    """--amp asks for CUDA's autocast alone, so on a CPU everything stayed in float32."""
+    """--amp uses only CUDA's autocast, so on a CPU everything stayed in float32."""
     if isinstance(optimizer, AMPOptimizer) and next(model.parameters()).device.type == "cpu":
         criterion = _in_bfloat16(criterion)
     return original(task, sample, model, criterion, optimizer, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""Settings of the process with which everything runs faster; none changes a result beyond rounding."""
+"""Settings of the process that make everything faster; none changes a result beyond rounding."""
 
 import contextlib
 import ctypes
@@ -16,12 +16,12 @@ NEVER_TRIM = (1 << 31) - 1
 
 
 def use_avx512_products() -> bool:
-    """Lets oneDNN compute float32 matrix products where MKL would leave half of the processor unused.
+    """Lets oneDNN compute float32 matrix products on processors on which MKL does not use AVX-512.
 
-    PyTorch calls MKL, which knows AVX-512 on Intel's processors only; on AMD's, oneDNN is about twice as fast. PyTorch
-    hands it products at the precision "medium", which allows bfloat16 but, without AMX units, is still full float32;
-    a product with numbers that bfloat16 does not have tells. With a GPU nothing is set, as "medium" is another
-    precision there, nor where a precision has been chosen already.
+    PyTorch calls MKL, which uses AVX-512 only on Intel processors; on AMD, oneDNN is about twice as fast. PyTorch uses
+    oneDNN at the precision "medium". This allows bfloat16 but, without AMX units, is still full float32, which a
+    product of numbers that bfloat16 cannot represent verifies. Nothing is set if there is a GPU, where "medium" means
+    another precision, or if a precision has been chosen already.
 
     Returns:
         whether it was set.
@@ -49,7 +49,7 @@ def _products_are_float32() -> bool:
 
 @contextlib.contextmanager
 def small_products() -> Iterator[None]:
-    """Leaves float32 products within to MKL: oneDNN makes a program for every new shape, about a millisecond each."""
+    """Uses MKL for float32 products in the block: oneDNN compiles a program per new shape, about a millisecond each."""
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
@@ -61,8 +61,9 @@ def small_products() -> Iterator[None]:
 def forget_rare_shapes() -> None:
     """Lets oneDNN keep its programs and their memory for the last 128 shapes of batches instead of the last 1,024.
 
-    Batches of sentences have ever new shapes, and a recurrent layer's program comes with working memory: some gigabytes
-    in a long training. That they are made anew is not measurable. To be called before oneDNN is first used.
+    Batches of sentences have many different shapes, and the program of a recurrent layer has its own working memory:
+    several gigabytes in a long training. The cost of compiling again is not measurable. Call this before oneDNN is
+    first used.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 
@@ -70,8 +71,8 @@ def forget_rare_shapes() -> None:
 def keep_freed_memory() -> bool:
     """Lets glibc's malloc keep large blocks for the next batch instead of returning them to the system.
 
-    Otherwise every tensor of some megabytes is mapped anew, and its pages are filled with zeros at their first use;
-    in CPU training that is a tenth of the time.
+    Otherwise every tensor of several megabytes is mapped again, and its pages are filled with zeros at their first use;
+    in CPU training this is a tenth of the time.
 
     Returns:
         whether it was set (there is no such setting outside glibc).
@@ -84,9 +85,9 @@ def keep_freed_memory() -> bool:
 
 
 def spare_imported_objects() -> None:
-    """Takes what has been imported out of the garbage collector's rounds.
+    """Excludes everything that has been imported from garbage collection.
 
-    PyTorch, fairseq and hydra are 300,000 objects, which every full round looks at in vain; beam search makes enough
-    small objects to start many rounds, a tenth of its time.
+    PyTorch, fairseq and hydra have 300,000 objects, which every full collection visits in vain; beam search creates
+    enough small objects to trigger many collections, a tenth of its time.
     """
     gc.freeze()

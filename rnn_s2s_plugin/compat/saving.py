@@ -1,4 +1,4 @@
-"""Checkpoints are written whole or not at all, and a failure to write says so in one sentence."""
+"""Checkpoints are written completely or not at all, and a failure to write is a one-line error."""
 
 import os
 import shutil
@@ -17,10 +17,10 @@ SECONDS_BETWEEN_TRIES = 2.5
 
 @mend(checkpoint_utils, "torch_persistent_save")
 def save_whole_or_not_at_all(original, obj, filename, async_write=False):
-    """Starts every try with an empty file, and has the disk confirm it before it takes the old one's name.
+    """Starts every attempt with an empty file, and syncs it to disk before it replaces the old one.
 
-    fairseq writes its second and third try behind what the first one left, which torch cannot read; and a file that
-    is renamed before it is on disk may be empty after a power cut.
+    fairseq appends its second and third attempt to the remains of the first, which torch cannot read; and a file that
+    is renamed before it is on disk may be empty after a power failure.
     """
     if async_write or not PathManager.supports_rename(filename):
         return original(obj, filename, async_write)
@@ -38,7 +38,7 @@ def save_whole_or_not_at_all(original, obj, filename, async_write=False):
 
 @mend(PathManager, "copy")
 def copy_whole_or_not_at_all(original, source, target, overwrite=False):
-    """checkpoint_last.pt is a copy, which fairseq writes over the old one: killed meanwhile it leaves neither."""
+    """checkpoint_last.pt is a copy that fairseq writes over the old one; if killed meanwhile, it leaves neither."""
     if not (PathManager.supports_rename(source) and PathManager.supports_rename(target)):
         return original(source, target, overwrite)
     try:
@@ -53,7 +53,7 @@ def copy_whole_or_not_at_all(original, source, target, overwrite=False):
 
 @mend(checkpoint_utils, "verify_checkpoint_directory")
 def explain_unusable_directory(original, folder):
-    """Before training, rather than after its first epoch."""
+    """Reports an unusable --save-dir before training rather than after the first epoch."""
     try:
         return original(folder)
     except OSError as error:

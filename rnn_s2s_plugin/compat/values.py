@@ -1,4 +1,4 @@
-"""Values of fairseq's options that it accepts and comes to grief over later; each has a sentence here."""
+"""Values of fairseq's options that it accepts but that fail later; each gets a one-line error here."""
 
 import argparse
 import ast
@@ -26,7 +26,7 @@ def refuse_bad_values(namespace: argparse.Namespace) -> None:
 
 
 def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
-    """Options of generation that are good one by one."""
+    """Generation options that are valid individually but not together."""
     beam, groups = namespace.beam, namespace.diverse_beam_groups
     for impossible, sentence in (
         (namespace.nbest > beam, f"--nbest {namespace.nbest} needs a --beam of at least as many, not {beam}"),

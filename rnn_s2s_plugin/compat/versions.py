@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def warn_about_unknown_fairseq() -> None:
-    """The mends below wrap functions of known versions; with another one, say so once and go on."""
+    """The fixes wrap functions of known versions; with another version, warns once and continues."""
     version = str(fairseq.__version__).strip()
     if version not in KNOWN_FAIRSEQ_VERSIONS:
         known = ", ".join(KNOWN_FAIRSEQ_VERSIONS)
@@ -24,7 +24,7 @@ def warn_about_unknown_fairseq() -> None:
 
 
 def restore_numpy_compat() -> None:
-    """numpy 2.0 removed ``np.compat``, of which fairseq uses ``np.compat.long``, an alias of ``int``.
+    """numpy 2.0 removed ``np.compat``; fairseq uses ``np.compat.long``, an alias of ``int``.
 
     ``--sample-break-mode eos`` of language models needs it (``TokenBlockDataset``).
     """
@@ -33,7 +33,7 @@ def restore_numpy_compat() -> None:
 
 
 def silence_warnings_about_fairseq() -> None:
-    """Ten lines per command about calls into hydra and torch, fairseq's and ours, which no user can act upon."""
+    """Silences ten lines per command about hydra and torch calls, fairseq's and ours, that users cannot change."""
     for message in (
         r"hydra\.experimental\.",
         r"\s*The version_base parameter is not specified",

@@ -1,4 +1,4 @@
-"""``--criterion fused_label_smoothed_cross_entropy``: fairseq's label-smoothed loss in less time and memory."""
+"""``--criterion fused_label_smoothed_cross_entropy``: fairseq's label-smoothed loss with less time and memory."""
 
 import math
 from dataclasses import dataclass, field
@@ -40,8 +40,8 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
 
     The output layer and its loss are one operation that never holds the logits of all positions.
 
-    With α = ``rdrop_alpha`` every sentence of a training batch is there twice; the loss is the mean of the two and α/2
-    times the divergence of their predictions: half of the paper's loss, so that it compares with the loss without.
+    With α = ``rdrop_alpha`` every sentence of a training batch is predicted twice. The loss is the mean of the two
+    losses plus α/2 times the divergence of their predictions: half the paper's loss, on the scale without R-Drop.
 
     Raises:
         UsageError: for a value out of range.
@@ -64,20 +64,20 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
         if not 0 <= rdrop_alpha < math.inf:
             raise UsageError(f"--rdrop-alpha must be a number of at least 0, got {rdrop_alpha:g}")
         self.rdrop_alpha = rdrop_alpha
-        # A language model's text may hold the word <pad>, which the task counts and the loss leaves out.
+        # The text of a language model may contain the word <pad>, which the task counts and the loss ignores.
         self.ntokens_is_exact = ignore_prefix_size == 0 and not isinstance(task, LanguageModelingTask)
 
     def check_options(self, cfg: Any) -> None:
         """Called before training (see ``compat.options``).
 
         Raises:
-            UsageError: for R-Drop of a model without dropout, whose two predictions are one.
+            UsageError: for R-Drop in a model without dropout, whose two predictions would be equal.
         """
         if self.rdrop_alpha and not any(getattr(cfg.model, rate, None) for rate in RATES):
             raise UsageError("--rdrop-alpha has no effect without dropout: give --dropout above 0")
 
     def forward(self, model: Any, sample: Dict[str, Any], reduce: bool = True) -> Tuple[Tensor, int, Dict[str, Any]]:
-        """Summed loss, its divisor, and what is logged.
+        """The summed loss, its divisor, and the logged values.
 
         Raises:
             UsageError: for models without a plain output layer to fuse.
@@ -125,10 +125,10 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
 
 
 def output_layer(model: Any, criterion: str) -> Any:
-    """The model's output layer, for a criterion that fuses it with its loss.
+    """The model's output layer, for a criterion that fuses it with the loss.
 
     Raises:
-        UsageError: for models without a plain one.
+        UsageError: for models without a plain output layer.
     """
     output = getattr(model.decoder, "output", None)
     if output is None:
@@ -145,12 +145,12 @@ def _repeated(inputs: Dict[str, Tensor], copies: int) -> Dict[str, Tensor]:
 
 
 def positions(mask: Tensor, count: Optional[int]) -> Tensor:
-    """Where the mask (batch, length) is True. With the count known beforehand a GPU need not be waited for."""
+    """Indices at which the flattened mask (batch, length) is True. A known count avoids waiting for the GPU."""
     mask = mask.flatten()
     return (mask.nonzero() if count is None else torch.nonzero_static(mask, size=count)).squeeze(1)
 
 
 def _in_copies(words: Tensor, copies: int, length: int) -> Tensor:
-    """Positions in a batch of sentences so long -> those in the batch of their copies, of one word in succession."""
+    """Positions in a batch (…, length) -> those in the batch of copied sentences, the copies of a word adjacent."""
     first = words + words.div(length, rounding_mode="floor") * (copies - 1) * length
     return torch.stack([first + copy * length for copy in range(copies)], 1).flatten()

@@ -1,15 +1,16 @@
-"""``--criterion minimum_risk``: training on what the model itself would say, towards a higher BLEU.
+"""``--criterion minimum_risk``: training on the model's own translations, to raise their BLEU.
 
-With Y(x) the n best that beam search finds for x, and s(y) = log p(y | x) / |y| the score it ranks them by,
+Let Y(x) be the n best translations that beam search finds for x, and s(y) = log p(y | x) / |y| their scores. Then
 
     R(x) = Σ_{y ∈ Y(x)} Q(y) Δ(y)        Q(y) = exp(κ s(y)) / Σ_{y' ∈ Y(x)} exp(κ s(y'))        Δ(y) = 1 - BLEU(y, y*)
 
-is the expected error (Shen et al. 2016; of a beam's candidates and by scores per word: Edunov et al. 2018). BLEU is
-that of a sentence, smoothed by one in its counts above words (Lin & Och 2004). The gradient needs no more than Q and Δ:
+is the expected error (Shen et al. 2016; with beam candidates and scores per word: Edunov et al. 2018). BLEU is computed
+per sentence, with add-one smoothing of the counts of bigrams and longer n-grams (Lin & Och 2004). The gradient needs
+only Q and Δ:
 
     dR(x) = Σ_y κ Q(y) (Δ(y) - R(x)) ds(y)
 
-A trained model is trained on with it, for an epoch or two (``--finetune-from-model``).
+It is meant for one or two further epochs of a trained model (``--finetune-from-model``).
 """
 
 import logging
@@ -33,21 +34,23 @@ from .fused_label_smoothed_cross_entropy import FusedLabelSmoothedCrossEntropyCr
 
 NAME = "minimum_risk"
 logger = logging.getLogger(__name__)
-LONGEST = {"max_len_a": 1.5, "max_len_b": 10}  # a candidate that knows no end would make all others of its batch wait
+LONGEST = {"max_len_a": 1.5, "max_len_b": 10}  # a candidate without end would delay its whole batch
 
 
 @dataclass
 class MinimumRiskConfig(LabelSmoothedCrossEntropyCriterionConfig):
-    """The options of the token loss, and those of the risk."""
+    """The options of the token loss and of the risk."""
 
     risk_candidates: int = field(
-        default=5, metadata={"help": "translations per sentence whose risk is weighed up: the beam of the search, n"}
+        default=5,
+        metadata={"help": "number n of candidate translations per sentence, which is the beam size of the search"},
     )
     risk_sharpness: float = field(
-        default=8.0, metadata={"help": "κ: the higher, the more the risk is that of the best translation alone"}
+        default=8.0, metadata={"help": "κ: the higher, the more the best translation dominates the risk"}
     )
     risk_token_loss: float = field(
-        default=0.03, metadata={"help": "λ: weight of the label-smoothed loss of a word beside the risk of a sentence"}
+        default=0.03,
+        metadata={"help": "λ: weight of the label-smoothed loss of a word relative to the risk of a sentence"},
     )
     risk_post_process: Optional[str] = field(
         default=None,
@@ -59,7 +62,7 @@ class MinimumRiskConfig(LabelSmoothedCrossEntropyCriterionConfig):
 
 
 class Candidates(NamedTuple):
-    """The n best of each of B sentences, padded to one length T. Weights of missing ones are zero."""
+    """The n best of each of B sentences, padded to a common length T. Missing candidates have weight zero."""
 
     tokens: Tensor  # (B, n, T), with </s>
     lengths: Tensor  # (B, n), |y|
@@ -71,8 +74,8 @@ class Candidates(NamedTuple):
 class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
     """R(x) |y*| + λ · the label-smoothed loss of y*, summed over sentences; in validation the latter alone, λ = 1.
 
-    The factor |y*| makes the two comparable: divided by the number of words, what is left is the mean risk of a
-    sentence (by length) and the mean loss of a word. Candidates are found without dropout, and learnt with it.
+    The factor |y*| makes the two comparable: dividing by the number of words gives the mean risk of a sentence
+    (weighted by length) and the mean loss of a word. The search runs without dropout, the training pass with dropout.
 
     Raises:
         UsageError: for options out of range, and language models.
@@ -107,7 +110,7 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
         self.bleu = BLEU(effective_order=True, smooth_method="add-k", smooth_value=1, tokenize="none", force=True)
 
     def check_options(self, cfg: Any) -> None:
-        """Called before training; warns where it would begin with a model that says nothing yet."""
+        """Called before training; warns if it would start from an untrained model."""
         super().check_options(cfg)
         start = cfg.checkpoint
         resumes = os.path.exists(os.path.join(start.save_dir, start.restore_file))
@@ -115,7 +118,7 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
             logger.warning(f"--criterion {NAME} is for a trained model: name one with --finetune-from-model")
 
     def forward(self, model: Any, sample: Dict[str, Any], reduce: bool = True) -> Tuple[Tensor, int, Dict[str, Any]]:
-        """Summed loss, its divisor, and what is logged."""
+        """The summed loss, its divisor, and the logged values."""
         if not model.training:
             return super().forward(model, sample)
         output, target = output_layer(model, NAME), sample["target"]
@@ -127,7 +130,7 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
         length = words.sum(1)
         words[:, : self.ignore_prefix_size] = False
         of_reference = _loss(output, features[:, 0], target, words, self.eps, self.report_accuracy)
-        # The gradient of the risk is that of a weighted likelihood, whose value means nothing.
+        # A weighted likelihood has the gradient of the risk; its value has no meaning.
         per_word = -candidates.weights * length.unsqueeze(1) / candidates.lengths
         said = candidates.tokens.ne(self.padding_idx)
         gradient = _loss(output, features[:, 1:], candidates.tokens, said, weights=per_word).loss
@@ -147,12 +150,12 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
         return loss, sample_size, logged
 
     def search(self) -> GenerationConfig:
-        """How candidates are found."""
+        """The settings of the search for candidates."""
         return GenerationConfig(beam=self.beam, **LONGEST)
 
     @torch.no_grad()
     def _find_candidates(self, model: Any, sample: Dict[str, Any]) -> Candidates:
-        """What beam search finds, and the weights of its scores in the gradient of the risk."""
+        """The translations that beam search finds, and the weights of their scores in the gradient of the risk."""
         model, device = _unwrapped(model), sample["target"].device
         generator = self.task.build_generator([model], self.search())  # model.eval()
         found = self.task.inference_step(generator, [model], sample)
@@ -176,7 +179,7 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
         return self.task.target_dictionary.string(tokens.tolist(), self.post_process, escape_unk)
 
     def _decoder_inputs(self, candidates: Candidates, sample: Dict[str, Any]) -> Tensor:
-        """(B * (n + 1), T'), what precedes the words of the reference and of every candidate of a sentence."""
+        """(B * (n + 1), T'), decoder inputs for the reference and every candidate of each sentence."""
         of_reference = sample["net_input"]["prev_output_tokens"]
         sentences, beam, length = candidates.tokens.shape
         inputs = of_reference.new_full((sentences, beam + 1, max(length, of_reference.size(1))), self.padding_idx)
@@ -187,7 +190,7 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: List[Dict[str, Any]]) -> None:
-        """Those of the token loss and, in training, the mean risk of a sentence."""
+        """The statistics of the token loss and, in training, the mean risk of a sentence."""
         super().reduce_metrics(logging_outputs)
         if any("risk" in logged for logged in logging_outputs):
             sentences = sum(logged["nsentences"] for logged in logging_outputs)
@@ -204,7 +207,7 @@ def _loss(
     count_correct: bool = False,
     weights: Optional[Tensor] = None,
 ) -> Losses:
-    """Of the words (…, T) of targets, for which features may be longer; ``weights`` (…) are those of whole targets."""
+    """Losses at the positions ``words`` (…, T) of the targets; features may be longer. ``weights`` (…): per target."""
     chosen = positions(words, None)
     features = features[..., : target.size(-1), :].reshape(target.numel(), -1).index_select(0, chosen)
     if weights is not None:
@@ -216,7 +219,7 @@ def _loss(
 
 
 def _unwrapped(model: Any) -> Any:
-    """The model itself, out of what distributed training wraps it in."""
+    """The model without the wrappers of distributed training."""
     while hasattr(model, "module"):
         model = model.module
     return model

@@ -1,4 +1,4 @@
-"""What a model does, in pictures and numbers:  ``python -m rnn_s2s_plugin.inspect COMMAND …``
+"""Inspects models, in pictures and numbers:  ``python -m rnn_s2s_plugin.inspect COMMAND …``
 
 ======== =====================================================================================
 show     attention, scores, context convolution and gates of sentences: pictures and a page
@@ -9,6 +9,6 @@ compare  BLEU of several outputs of one test set, with paired bootstrap
 curves   losses and BLEU of several training runs, from fairseq's logs
 ======== =====================================================================================
 
-The models know nothing of this package: what they compute is read off whole modules with forward hooks
-(:mod:`.capture`) while a sentence goes through them once more.
+The models do not depend on this package: forward hooks on whole modules (:mod:`.capture`) read what they compute while
+a sentence goes through the model once more.
 """

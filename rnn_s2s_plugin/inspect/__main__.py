@@ -14,7 +14,7 @@ COMMANDS = ("show", "align", "aer", "lengths", "compare", "curves")
 
 
 def main(arguments: List[str]) -> None:
-    """Runs one command, whose module is imported only now; ends with one sentence where the input is at fault."""
+    """Runs one command, whose module is imported only now; a mistake in the input ends it with one sentence."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description=PACKAGE_DOC, formatter_class=argparse.RawDescriptionHelpFormatter, add_help=False
     )

@@ -19,7 +19,7 @@ def main(arguments: List[str]) -> None:
     parser = model_parser(
         "align",
         "Turn attention into word alignments (Pharaoh format) and measure them: alignment error rate, attention "
-        "entropy, coverage. With --remove-bpe alignments are between words.",
+        "entropy, coverage. With --remove-bpe, alignments are between words.",
     )
     group = add_sentence_arguments(parser)
     group.add_argument("--output", metavar="FILE", help="write the alignments, a line per sentence pair")
@@ -57,7 +57,7 @@ def main(arguments: List[str]) -> None:
 def attention_between_words(
     inspections: Sequence[Inspection], scheme: Optional[str], head: Optional[int]
 ) -> List[np.ndarray]:
-    """Per sentence (target words, source words)."""
+    """Attention weights (target words, source words) of each sentence."""
     heads = len(inspections[0].attention)
     if head is not None and not 1 <= head <= heads:
         raise UsageError(f"--head {head}: the model has heads 1 to {heads}")
@@ -71,7 +71,7 @@ def print_figures(
     under: float,
     over: float,
 ) -> None:
-    """Everything that needs no other alignment."""
+    """Prints everything that needs no other alignment."""
     print(f"sentences             {len(inspections):8}")
     print(f"links                 {sum(map(len, alignments)):8}")
     by_head = np.concatenate([entropy(inspection.attention) for inspection in inspections], axis=1).mean(1)
@@ -91,7 +91,7 @@ def compare_with(
     weights: Sequence[np.ndarray],
     alignments: Sequence[Links],
 ) -> None:
-    """The error rate against a file that has a line for each sentence of the input or split."""
+    """Prints the error rate against a file with one line per sentence of the input or split."""
     gold = read_alignments(path, one_based)
     if max(inspection.number for inspection in inspections) >= len(gold):
         raise UsageError(f"{path} has {len(gold)} lines, fewer than there are sentences")

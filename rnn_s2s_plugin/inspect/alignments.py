@@ -14,29 +14,29 @@ from .words import join_pieces, join_weights
 
 Links = FrozenSet[Tuple[int, int]]
 
-# A source word is linked if it has at least this share of the attention of the best one.
+# A source word is linked if its attention is at least this share of the largest.
 NEARLY_BEST = 0.5
 
 
 class Gold(NamedTuple):
-    """Links of a sentence pair: those that are sure, and all that are possible (sure ones included)."""
+    """Links of a sentence pair: the sure ones, and all possible ones (including the sure ones)."""
 
     sure: Links
     possible: Links
 
 
 def read_alignments(path: str, one_based: bool = False) -> List[Gold]:
-    """A file with the links of a sentence pair on each line.
+    """Reads a file with the links of one sentence pair per line.
 
     Pharaoh format (``0-0 1-2``, as fast_align, eflomal and awesome-align write it) or Talp format, in which ``p``
     (or ``?``) marks a link that is possible but not sure (``1-1 2p3``).
 
     Args:
         path: the file, ``-`` for standard input.
-        one_based: whether its positions start at 1, as those of most gold alignments do.
+        one_based: whether positions start at 1, as in most gold alignments.
 
     Raises:
-        UsageError: for anything else than links, or a position below the first.
+        UsageError: for anything other than links, or a position below the first.
     """
     return [
         read_links(line, int(one_based), f"line {number} of {path}")
@@ -45,7 +45,7 @@ def read_alignments(path: str, one_based: bool = False) -> List[Gold]:
 
 
 def read_links(line: str, first: int, where: str) -> Gold:
-    """A line of such a file; ``where`` names it in errors, ``first`` is the number of the first word."""
+    """Parses a line of such a file; ``where`` names it in errors, ``first`` is the number of the first word."""
     sure, possible = set(), set()
     for text in line.split():
         match = re.fullmatch(r"(\d+)([-p?])(\d+)", text)
@@ -67,9 +67,9 @@ def write_alignments(path: str, alignments: Sequence[Links]) -> None:
 
 
 def word_weights(inspection: Inspection, scheme: Optional[str], head: Optional[int] = None) -> np.ndarray:
-    """(target words, source words), without the ends of sentences; of one head, or the mean of all.
+    """Attention (target words, source words) without the ends of sentences, of one head or the mean of all.
 
-    What went to the end of the source is missing: rows sum to one or less.
+    The weight on the end of the source is missing, so rows sum to one or less.
     """
     weights = inspection.attention.mean(0) if head is None else inspection.attention[head]
     source, target = join_pieces(inspection.source, scheme), join_pieces(inspection.target, scheme)
@@ -77,7 +77,7 @@ def word_weights(inspection: Inspection, scheme: Optional[str], head: Optional[i
 
 
 def links_of(weights: np.ndarray) -> Links:
-    """For each target word its best source word, and those nearly as good (see :data:`NEARLY_BEST`).
+    """Links each target word to its best source word and to those nearly as good (see :data:`NEARLY_BEST`).
 
     Args:
         weights: (target words, source words).
@@ -100,7 +100,7 @@ def agreement(alignments: Sequence[Links], gold: Sequence[Gold]) -> Agreement:
     """Over all sentences.
 
     Raises:
-        UsageError: if there are not as many of the one as of the other, or no links at all.
+        UsageError: if their numbers differ, or there are no links at all.
     """
     if len(alignments) != len(gold):
         raise UsageError(f"{len(alignments)} alignments against gold alignments of {len(gold)} sentences")
@@ -117,7 +117,7 @@ def check_positions(gold: Sequence[Gold], lengths: Sequence[Tuple[int, int]], pa
     """Raises :class:`UsageError` where a link points beyond the words (source, target) of its sentence pair.
 
     Args:
-        lines: where the pairs stand in the file at ``path``, from 1.
+        lines: line numbers of the pairs in the file at ``path``, from 1.
     """
     for number, truth, (source, target) in zip(lines, gold, lengths):
         for i, j in truth.possible:

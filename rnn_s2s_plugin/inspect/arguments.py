@@ -1,4 +1,4 @@
-"""The command line of what needs a model: fairseq-interactive's own options, and a few."""
+"""The command line of the commands that need a model: the options of fairseq-interactive and a few more."""
 
 import argparse
 from typing import List, Optional, Sequence, Tuple
@@ -9,10 +9,10 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from ..errors import UsageError
 from .sentences import Inspection, LoadedModel, Sentence, inspect_sentences, load, read_file, read_split
 
-# Options of fairseq-interactive that ask for other output than its best translation.
+# Options of fairseq-interactive that change its output to something other than the best translation.
 WITHOUT_EFFECT = (
     "constraints",
-    "replace_unk",  # which also sets the next
+    "replace_unk",  # also sets print_alignment
     "print_alignment",
     "score_reference",
     "prefix_size",
@@ -23,7 +23,7 @@ WITHOUT_EFFECT = (
 
 
 def model_parser(command: str, description: str) -> argparse.ArgumentParser:
-    """fairseq-interactive's parser, for ``DATA --path CHECKPOINT`` and all that concerns text and search."""
+    """fairseq-interactive's parser, for ``DATA --path CHECKPOINT`` and all options of text and search."""
     parser = options.get_interactive_generation_parser()
     parser.prog = f"python -m rnn_s2s_plugin.inspect {command}"
     parser.description = f"{description} Options are those of fairseq-interactive, and the last group below."
@@ -33,24 +33,22 @@ def model_parser(command: str, description: str) -> argparse.ArgumentParser:
 
 
 def add_sentence_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Which sentences: adds a group of options and returns it."""
+    """Adds the options that select sentences, as a group, and returns the group."""
     group = parser.add_argument_group(
         "inspection", "sentences come from --input FILE (or -, standard input), or from the data's split --gen-subset"
     )
     group.add_argument("--reference", metavar="FILE", help="translations of --input, line by line")
-    group.add_argument(
-        "--forced", action="store_true", help="look at the references being translated, not at the model's translations"
-    )
+    group.add_argument("--forced", action="store_true", help="read the references instead of translating")
     group.add_argument("--ids", metavar="N,N,…", help="numbers of the sentences to look at, from 0 (default: all)")
-    group.add_argument("--limit", type=int, metavar="N", help="look at so many sentences at most (default: all)")
+    group.add_argument("--limit", type=int, metavar="N", help="look at no more than N sentences (default: all)")
     return group
 
 
 def inspect_from(args: argparse.Namespace, gates: bool = True) -> Tuple[LoadedModel, List[Inspection]]:
-    """Loads the model and looks at the sentences that the command line asks for.
+    """Loads the model and inspects the sentences that the command line selects.
 
     Raises:
-        UsageError: for options that do not go together, or a sentence that is not there.
+        UsageError: for options that cannot be combined, or a missing sentence.
     """
     if args.input is not None and args.gen_subset is not None:
         raise UsageError("--input and --gen-subset are two sources of sentences: give one")
@@ -70,7 +68,7 @@ def inspect_from(args: argparse.Namespace, gates: bool = True) -> Tuple[LoadedMo
 
 
 def select(sentences: Sequence[Sentence], ids: Optional[str], limit: Optional[int]) -> List[Sentence]:
-    """The sentences asked for, in the order of ``ids``."""
+    """The selected sentences, in the order of ``ids``."""
     if limit is not None and limit < 1:
         raise UsageError(f"--limit must be at least 1, got {limit}")
     if ids is None:

@@ -1,4 +1,4 @@
-"""What the modules of a model compute while it runs, read with forward hooks that are gone afterwards."""
+"""Reads what the modules of a model compute while it runs, with forward hooks that are removed afterwards."""
 
 from contextlib import contextmanager
 from typing import Dict, Iterator, List, Optional
@@ -12,7 +12,7 @@ from ..modules.linear_recurrence import LinearRecurrence
 
 
 class Captured:
-    """What :func:`capture` has read, of one sentence that went through the model once."""
+    """What :func:`capture` has read while one sentence went through the model once."""
 
     def __init__(self, recurrences: Dict[str, LinearRecurrence]):
         self._recurrences = recurrences
@@ -20,12 +20,12 @@ class Captured:
         self._inputs: Dict[str, List[Tensor]] = {name: [] for name in recurrences}
 
     def attention(self) -> Optional[Tensor]:
-        """(heads, T, S), the weights of every target position; None if the model does not attend."""
-        # Options that feed results back call attention once per target position, the others once for all.
+        """(heads, T, S), the weights of every target position; None if the model has no attention."""
+        # With options that feed results back, attention is called once per target position, otherwise once for all.
         return torch.cat(self._weights, dim=2).squeeze(0) if self._weights else None
 
     def decays(self) -> Dict[str, Tensor]:
-        """Per linear recurrence (its name in the model) a_t as (length, dims): how much of h_{t-1} is kept."""
+        """For each linear recurrence, by its name in the model, a_t (length, dims): how much of h_{t-1} is kept."""
         found = {}
         for name, layer in self._recurrences.items():
             a = decay(layer, torch.cat(self._inputs[name], dim=1))
@@ -35,7 +35,7 @@ class Captured:
 
 @contextmanager
 def capture(model: nn.Module) -> Iterator[Captured]:
-    """Reads what happens in the model inside the ``with`` block: one sentence, once, without padding.
+    """Reads what the model computes inside the ``with`` block, for one sentence, once, without padding.
 
     >>> with capture(model) as captured:
     ...     model(source, lengths, previous)
@@ -44,8 +44,8 @@ def capture(model: nn.Module) -> Iterator[Captured]:
     recurrences = {name: module for name, module in model.named_modules() if isinstance(module, LinearRecurrence)}
     captured = Captured(recurrences)
     hooks = []
-    attention = getattr(model.decoder.attention, "attention", model.decoder.attention)  # without its convolution
-    if attention is not None:
+    attention = model.decoder.attention
+    if attention is not None:  # with or without a convolution, the second output is the weights
         hooks.append(attention.register_forward_hook(lambda module, args, output: captured._weights.append(output[1])))
     for name, layer in recurrences.items():
         inputs = captured._inputs[name]
@@ -59,14 +59,14 @@ def capture(model: nn.Module) -> Iterator[Captured]:
 
 @torch.no_grad()
 def decay(layer: LinearRecurrence, x: Tensor) -> Tensor:
-    """The gates a_t of ``h_t = a_t ⊙ h_{t-1} + b_t``, through the layer's public interface alone.
+    """The gates a_t of ``h_t = a_t ⊙ h_{t-1} + b_t``, using only the layer's public interface.
 
-    Gates depend on the input alone, so every position is a step of its own, taken once from h = 1 and once from
-    h = 0; the difference of the two results is a_t, whatever way the layer computes it.
+    Gates depend only on the input, so every position can be computed as a separate step, once from h = 1 and once from
+    h = 0; the difference of the results is a_t, however the layer computes it.
 
     Args:
         layer: any linear recurrence.
-        x: (1, length, input_dim), all that it has read of one sentence.
+        x: (1, length, input_dim), the layer's input for one sentence.
 
     Returns:
         (length, hidden_dim).
@@ -82,8 +82,8 @@ def decay(layer: LinearRecurrence, x: Tensor) -> Tensor:
 
 
 def convolutions(model: nn.Module) -> List[Tensor]:
-    """Per layer of the context convolution (rows, kernel): the share of each look-back j, summing to one in a row.
+    """For each layer of the context convolution (rows, kernel): the share of each tap j; rows sum to one.
 
-    A row per head of a lightweight convolution, a single one otherwise.
+    A lightweight convolution has one row per head, the others have a single row.
     """
     return [module.tap_shares() for module in model.modules() if isinstance(module, CausalConv)]

@@ -40,7 +40,7 @@ def main(arguments: List[str]) -> None:
 
 
 def print_table(names: Sequence[str], results: Sequence[Result]) -> None:
-    """A line per output, the baseline first."""
+    """Prints one line per output, the baseline first."""
     wide = max(map(len, names))
     print(f"{'':{wide}}    BLEU  mean ± 95 % interval        p")
     for name, result in zip(names, results):

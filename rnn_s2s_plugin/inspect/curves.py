@@ -22,7 +22,7 @@ def main(arguments: List[str]) -> None:
     parser.add_argument("logs", nargs="+", metavar="LOG")
     parser.add_argument("--output", default="curves.png", metavar="FILE", help="PNG, SVG or PDF (default: %(default)s)")
     parser.add_argument(
-        "--metrics", default=METRICS, help="figures to draw, as in the log, if it has them (default: %(default)s)"
+        "--metrics", default=METRICS, help="names of metrics in the log, comma-separated (default: %(default)s)"
     )
     args = parser.parse_args(arguments)
     check_picture("--output", Path(args.output))
@@ -37,23 +37,23 @@ def main(arguments: List[str]) -> None:
 
 
 def has(curves: Curves, metric: str) -> bool:
-    """Whether a run has that figure."""
+    """Whether a run has this metric."""
     return any(metric in point.figures for part in curves for point in part)
 
 
 def known(runs: Sequence[Tuple[str, Curves]]) -> List[str]:
-    """The figures that there are."""
+    """All metrics in the logs."""
     return sorted({name for _, curves in runs for part in curves for point in part for name in point.figures})
 
 
 def series(points: Sequence[Point], metric: str) -> Tuple[List[int], List[float]]:
-    """Updates and values where there are values."""
+    """Updates and values of the points that have the metric."""
     chosen = [(point.updates, point.figures[metric]) for point in points if metric in point.figures]
     return [updates for updates, _ in chosen], [value for _, value in chosen]
 
 
 def summary(curves: Curves, metrics: Sequence[str]) -> str:
-    """The last figures."""
+    """The last values of the metrics."""
     parts = []
     for metric in metrics:
         for title, points in (("train", curves.train or curves.inner), ("valid", curves.valid)):
@@ -64,7 +64,7 @@ def summary(curves: Curves, metrics: Sequence[str]) -> str:
 
 
 def draw(path: Path, runs: Sequence[Tuple[str, Curves]], metrics: Sequence[str]) -> None:
-    """A panel per figure; training thin, validation with dots."""
+    """One panel per metric; thin lines for training, dots for validation."""
     with figure_file(path, 1, len(metrics), (5.4 * len(metrics), 3.8)) as grid:
         for axes, metric in zip(grid[0], metrics):
             for index, (name, curves) in enumerate(runs):
@@ -76,7 +76,7 @@ def draw(path: Path, runs: Sequence[Tuple[str, Curves]], metrics: Sequence[str])
 
 
 def draw_run(axes: Any, name: str, curves: Curves, metric: str, colour: str) -> None:
-    """The lines of one run."""
+    """Draws the lines of one run."""
     training, validation = series(curves.inner or curves.train, metric), series(curves.valid, metric)
     if training[0]:
         axes.plot(*training, color=colour, linewidth=1, alpha=0.6, label=f"{name}, training")

@@ -1,4 +1,4 @@
-"""Files and folders to be written: whether they can be, asked before the work whose results they are to hold."""
+"""Checks that output files and folders can be written, before the work whose results they will hold."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from ..errors import UsageError
 def check_file(option: str, path: Union[str, Path]) -> None:
     """
     Raises:
-        UsageError: if an option names a file that cannot be written, for want of its folder or being one itself.
+        UsageError: if the file of this option cannot be written, because it is a folder or its folder is missing.
     """
     path = Path(path)
     if path.is_dir():
@@ -24,7 +24,7 @@ def check_file(option: str, path: Union[str, Path]) -> None:
 def check_folder(option: str, path: Union[str, Path]) -> None:
     """
     Raises:
-        UsageError: if an option names a folder that can neither be written to nor made.
+        UsageError: if the folder of this option can neither be written to nor created.
     """
     path = Path(path)
     present = next(folder for folder in (path, *path.parents) if folder.exists())

@@ -16,7 +16,7 @@ BUCKETS = "10,20,30,40"
 
 
 class Bucket(NamedTuple):
-    """Sentences of about one source length, and what an output is worth on them."""
+    """Sentences of similar source length, and the scores of an output on them."""
 
     name: str
     size: int
@@ -33,7 +33,9 @@ def main(arguments: List[str]) -> None:
     )
     parser.add_argument("outputs", nargs="+", metavar="OUTPUT")
     parser.add_argument("--source", metavar="FILE", help="sources, if the outputs do not hold them")
-    parser.add_argument("--buckets", default=BUCKETS, help="longest sources of all buckets but the last (%(default)s)")
+    parser.add_argument(
+        "--buckets", default=BUCKETS, help="maximum source length of each bucket but the last (default: %(default)s)"
+    )
     parser.add_argument("--plot", metavar="FILE", help="draw a picture, PNG, SVG or PDF")
     add_score_arguments(parser)
     args = parser.parse_args(arguments)
@@ -68,7 +70,7 @@ def read_bounds(text: str) -> List[int]:
 def in_buckets(
     output: Output, lengths: Sequence[int], references: Sequence[str], bounds: Sequence[int], metric: BLEU
 ) -> List[Bucket]:
-    """The buckets that have sentences."""
+    """The non-empty buckets."""
     names = [f"{low + 1}-{high}" for low, high in zip([0, *bounds], bounds)] + [f"> {bounds[-1]}"]
     places = np.searchsorted(bounds, lengths)
     buckets = []
@@ -81,7 +83,7 @@ def in_buckets(
 
 
 def draw(path: Path, outputs: Sequence[Output], tables: Sequence[Sequence[Bucket]]) -> None:
-    """BLEU above, length ratio below, a bar per output in every bucket."""
+    """Draws BLEU above and length ratio below, with one bar per output in every bucket."""
     wide = 0.8 / len(outputs)
     with figure_file(path, 2, 1, (6.4, 5.2)) as axes:
         for index, (output, buckets) in enumerate(zip(outputs, tables)):

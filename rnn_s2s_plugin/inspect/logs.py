@@ -1,4 +1,4 @@
-"""fairseq-train's logs, of any ``--log-format`` that prints figures (simple, json, tqdm)."""
+"""Reads the logs of fairseq-train, in the formats simple, json and tqdm (``--log-format``)."""
 
 import json
 import re
@@ -9,16 +9,16 @@ from .sentences import read_lines
 
 
 class Point(NamedTuple):
-    """Figures after so many updates."""
+    """The metrics after a number of updates."""
 
     updates: int
     figures: Dict[str, float]
 
 
 class Curves(NamedTuple):
-    """What a log says of a run: during the epochs, at their ends, and on the validation set.
+    """The metrics of a run in its log: during the epochs, at their ends, and on the validation set.
 
-    Of several sets (``--valid-subset valid,valid1``) that is the first, by which fairseq chooses the best checkpoint.
+    Of several validation sets (``--valid-subset valid,valid1``), only the first, which decides the best checkpoint.
     """
 
     inner: List[Point]
@@ -43,7 +43,7 @@ def read_log(path: str) -> Curves:
             f"{path} holds no figures of fairseq-train; keep its output, or give it --log-file FILE, with --log-format "
             "simple, json or tqdm"
         )
-    # A run that was resumed says some things twice: the last counts.
+    # The log of a resumed run has some points twice; the last one counts.
     return Curves(
         *(list({point.updates: point for point in sorted(part, key=lambda p: p.updates)}.values()) for part in curves)
     )

@@ -1,4 +1,4 @@
-"""Figures of attention: how sharp it is, and what of the source it covers."""
+"""Measures of attention: how sharp it is, and how well it covers the source."""
 
 from typing import NamedTuple, Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Coverage(NamedTuple):
-    """How much attention source words get in sum over the target; about 1 where words match one to one."""
+    """Total attention of source words over the target; about 1 if words correspond one to one."""
 
     mean: float
     under: float  # share of source words below a bound: perhaps not translated
@@ -14,7 +14,7 @@ class Coverage(NamedTuple):
 
 
 def entropy(weights: np.ndarray) -> np.ndarray:
-    """(…, S) -> (…): in bits; 0 where all attention is on one position, log2 S where it is even."""
+    """Entropy in bits, (…, S) -> (…): 0 if all attention is on one position, log2 S if it is uniform."""
     logs = np.log2(weights, out=np.zeros_like(weights), where=weights > 0)
     return -(weights * logs).sum(-1)
 

@@ -1,4 +1,4 @@
-"""What models wrote: plain text, or the log of fairseq-generate."""
+"""Reads the output of models: plain text, or what fairseq-generate printed."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ class Output(NamedTuple):
 
 
 def read_output(argument: str, scheme: Optional[str]) -> Output:
-    """A file, or ``NAME=FILE``; subwords are joined by a scheme of :func:`.words.join_pieces`.
+    """Reads a file, or ``NAME=FILE``; subwords are joined by a scheme of :func:`.words.join_pieces`.
 
     Raises:
         UsageError: if it cannot be read, is empty, or sentences of fairseq-generate's output are missing.
@@ -36,7 +36,7 @@ def read_output(argument: str, scheme: Optional[str]) -> Output:
 
 
 def named(argument: str) -> Tuple[str, str]:
-    """``NAME=FILE`` or a file, which is called by its own name and its folder's."""
+    """(name, file) of ``NAME=FILE``, or of a file, whose name is then its folder and file name."""
     name, equals, path = argument.partition("=")
     if equals and name and not Path(argument).exists():
         return name, path

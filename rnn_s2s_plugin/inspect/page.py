@@ -1,4 +1,4 @@
-"""One HTML page with everything in it: no file beside it, and nothing fetched (its own policy forbids that)."""
+"""Writes one self-contained HTML page: it needs no other file, and its security policy forbids network access."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from .views import band_order, bands, reads_target, recurrence_labels, recurrenc
 from .words import join_pieces, piece_labels, readable
 
 TEMPLATE = Path(__file__).with_name("page.html")
-SCALE = 1000  # weights are whole numbers on the page, to keep it small
+SCALE = 1000  # weights are integers on the page, to keep it small
 
 
 def write_page(
@@ -30,8 +30,8 @@ def write_page(
         model: name of the checkpoint.
         architecture: name of the model.
         inspections: the sentences.
-        scheme: how subwords are joined; with None the page offers pieces alone.
-        shares: of the context convolution's layers, see :func:`.capture.convolutions`.
+        scheme: how subwords are joined; with None the page shows only subwords.
+        shares: of the layers of the context convolution, see :func:`.capture.convolutions`.
     """
     order = band_order(inspections)
     data = {
@@ -41,7 +41,7 @@ def write_page(
         "convolution": [share.round(4).tolist() for share in shares],
         "sentences": [describe(inspection, scheme, order) for inspection in inspections],
     }
-    # Inside a script element nothing is a tag or the end of the element if there is no "<".
+    # Without "<" nothing inside the script element can be a tag or end the element.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     head, tail = TEMPLATE.read_text(encoding="utf-8").split("{{DATA}}")
     partial = path.with_name(path.name + ".partial")
@@ -50,7 +50,7 @@ def write_page(
 
 
 def describe(inspection: Inspection, scheme: Optional[str], order: Dict[str, np.ndarray]) -> Dict[str, Any]:
-    """A sentence as the page's script wants it."""
+    """A sentence as the page's script expects it."""
     return {
         "number": inspection.number,
         "score": round(inspection.score, 4),
@@ -76,10 +76,10 @@ def describe(inspection: Inspection, scheme: Optional[str], order: Dict[str, np.
 
 
 def words(pieces: List[str], scheme: str) -> Dict[str, Any]:
-    """Words and, of each, the positions of its pieces."""
+    """Words and the positions of their pieces."""
     return dict(join_pieces(pieces, scheme)._asdict())
 
 
 def whole(values: np.ndarray) -> list:
-    """Numbers from 0 to 1 as whole numbers from 0 to :data:`SCALE`."""
+    """Numbers from 0 to 1 as integers from 0 to :data:`SCALE`."""
     return np.rint(values * SCALE).astype(int).tolist()

@@ -1,4 +1,4 @@
-"""Pictures, with matplotlib: the kind (PNG, SVG, PDF) follows from the file's name."""
+"""Draws pictures with matplotlib; the file name decides the format (PNG, SVG, PDF)."""
 
 import logging
 import os
@@ -16,14 +16,14 @@ from .views import View, band_order, bands, recurrence_labels, recurrence_title
 KINDS = (".png", ".svg", ".pdf")
 GRID = "#d9dee5"
 COLOURS = ("#1f5fa8", "#c8501e", "#2a7d46", "#7a3fa0", "#8a6d00", "#555f6b")
-# Looked for when the default font lacks a letter, as it does for Chinese or Hindi.
+# Fallbacks for letters that the default font lacks, such as Chinese or Hindi.
 FONTS = ("Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Arial Unicode MS")
 
 
 def check_picture(option: str, path: Path) -> None:
     """
     Raises:
-        UsageError: if an option names a picture that cannot be drawn, by its kind, its place, or want of matplotlib.
+        UsageError: if the picture of this option cannot be drawn: wrong format or place, or no matplotlib.
     """
     if path.suffix.lower() not in KINDS:
         raise UsageError(f"{option} {path}: a picture's name ends in {', '.join(KINDS[:-1])} or {KINDS[-1]}")
@@ -35,7 +35,7 @@ def plotting() -> Any:
     """matplotlib.pyplot, set up to draw into files.
 
     Raises:
-        UsageError: if matplotlib is not there, or not usable.
+        UsageError: if matplotlib is missing or unusable.
     """
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # fairseq's logging would show its notes to itself
     try:
@@ -54,7 +54,7 @@ def plotting() -> Any:
 
 @contextmanager
 def figure_file(path: Path, rows: int = 1, columns: int = 1, size: Sequence[float] = (6, 4)) -> Iterator[Any]:
-    """A grid of axes (rows, columns) to draw on; afterwards the file appears, whole, under its name."""
+    """A grid of axes (rows, columns) to draw on; at the end of the ``with`` the complete file gets its name."""
     pyplot = plotting()
     figure, axes = pyplot.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
     try:
@@ -68,7 +68,7 @@ def figure_file(path: Path, rows: int = 1, columns: int = 1, size: Sequence[floa
 
 
 def draw_matrix(axes: Any, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str = "") -> Any:
-    """One heat map of values from 0 to 1 with a label at every row and column."""
+    """Draws a heat map of values from 0 to 1 with a label at every row and column."""
     picture = axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.set_xticks(range(len(columns)), plain(columns), rotation=50, ha="left", rotation_mode="anchor")
     axes.set_yticks(range(len(rows)), plain(rows))
@@ -86,12 +86,12 @@ def draw_matrix(axes: Any, values: np.ndarray, rows: Sequence[str], columns: Seq
 
 
 def plain(labels: Sequence[str]) -> List[str]:
-    """Labels in which matplotlib finds no formulas: a word may hold dollar signs."""
+    """Escapes dollar signs, which matplotlib would read as formulas."""
     return [label.replace("$", r"\$") for label in labels]
 
 
 def add_scale(picture: Any, axes: Any, label: str) -> None:
-    """A colour scale beside the axes."""
+    """Adds a colour scale beside the axes."""
     axes = axes.ravel().tolist()
     bar = axes[0].figure.colorbar(picture, ax=axes, shrink=0.6, aspect=18, pad=0.02)
     bar.set_label(label)
@@ -99,7 +99,7 @@ def add_scale(picture: Any, axes: Any, label: str) -> None:
 
 
 def draw_attention(path: Path, view: View) -> None:
-    """The attention of a sentence, target words down and source words across; several heads side by side."""
+    """Draws the attention of a sentence, target words down and source words across; several heads side by side."""
     heads, rows, columns = view.attention.shape
     across = min(heads, 4)
     down = -(-heads // across)
@@ -119,7 +119,7 @@ def draw_attention(path: Path, view: View) -> None:
 
 
 def draw_gates(path: Path, inspection: Inspection) -> None:
-    """What every linear recurrence keeps of its state at each word, its dims in bands."""
+    """Draws how much of its state every linear recurrence keeps at each word, with dims grouped into bands."""
     order = band_order([inspection])
     labels = [recurrence_labels(inspection, name) for name in order]
     width = 2.6 + 0.34 * max(map(len, labels))
@@ -133,7 +133,7 @@ def draw_gates(path: Path, inspection: Inspection) -> None:
 
 
 def draw_convolution(path: Path, shares: Sequence[np.ndarray]) -> None:
-    """How much every layer of the context convolution takes from each past context."""
+    """Draws how much every layer of the context convolution takes from each past context."""
     with figure_file(path, len(shares), 1, (4.6, 2.2 * len(shares))) as grid:
         for number, (axes, rows) in enumerate(zip(grid[:, 0], shares), start=1):
             lags = np.arange(rows.shape[1])
@@ -146,7 +146,7 @@ def draw_convolution(path: Path, shares: Sequence[np.ndarray]) -> None:
 
 
 def tidy(axes: Any) -> None:
-    """Horizontal lines, and no frame but the axes."""
+    """Adds horizontal lines, and removes the frame except for the axes."""
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right"):

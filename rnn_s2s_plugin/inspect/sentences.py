@@ -1,4 +1,4 @@
-"""A model's sentences: read, translated or given, and run through it once more with an eye on its modules."""
+"""Reads sentences, translates them or takes given translations, and inspects the model on each pair."""
 
 import ast
 import math
@@ -25,13 +25,13 @@ class Sentence(NamedTuple):
 
     number: int
     pieces: List[str]  # of the source, without the end of sentence
-    source: Tensor  # (S,), with it
-    target: Optional[Tensor]  # (T,), the reference, with it
+    source: Tensor  # (S,), with the end of sentence
+    target: Optional[Tensor]  # (T,), the reference, with the end of sentence
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A sentence as the model saw it. T and S count the end of the sentence as a piece; scores are base 2 logs."""
+    """What the model computes for a sentence. T and S include the end of sentence; scores are base-2 logarithms."""
 
     number: int
     source: List[str]  # S pieces
@@ -39,7 +39,7 @@ class Inspection:
     reference: Optional[List[str]]  # without the end of sentence
     score: float  # of the whole translation, as fairseq-generate prints it
     token_scores: List[float]  # T
-    alternatives: List[List[Tuple[str, float]]]  # T times the likeliest next pieces, with probabilities
+    alternatives: List[List[Tuple[str, float]]]  # for each of T: the most likely pieces, with probabilities
     attention: Optional[np.ndarray]  # (heads, T, S)
     decays: Dict[str, np.ndarray] = field(default_factory=dict)  # recurrence: (length, dims), see capture.decay
 
@@ -57,7 +57,7 @@ def load(cfg: Any) -> LoadedModel:
     """Loads the checkpoint of ``--path`` as fairseq-interactive does.
 
     Raises:
-        UsageError: without a path, or if it names several checkpoints or a model that is none of ours.
+        UsageError: without a path, or if it names several checkpoints or a model of another package.
     """
     paths = utils.split_paths(cfg.common_eval.path or "")
     if len(paths) != 1:
@@ -74,7 +74,7 @@ def load(cfg: Any) -> LoadedModel:
 
 
 def read_split(loaded: LoadedModel, split: str) -> Iterator[Sentence]:
-    """The sentences of a split of the binarized data, in their order."""
+    """The sentences of a split of the binarized data, in order."""
     loaded.task.load_dataset(split)
     dataset = loaded.task.dataset(split)
     for number in range(len(dataset)):
@@ -84,7 +84,7 @@ def read_split(loaded: LoadedModel, split: str) -> Iterator[Sentence]:
 
 
 def read_file(loaded: LoadedModel, path: str, reference: Optional[str]) -> Iterator[Sentence]:
-    """Lines of text, ``-`` for standard input, split by ``--tokenizer`` and ``--bpe``; so are the references."""
+    """Sentences from a file, or standard input for ``-``; ``--tokenizer`` and ``--bpe`` split text and references."""
     lines = read_lines(path)
     references = read_lines(reference) if reference is not None else [None] * len(lines)
     if len(lines) != len(references):
@@ -103,7 +103,7 @@ def read_lines(path: str) -> List[str]:
     """The lines of a file, or of standard input.
 
     Raises:
-        UsageError: if it cannot be read or holds something else than UTF-8.
+        UsageError: if it cannot be read or is not UTF-8.
     """
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
@@ -115,23 +115,23 @@ def read_lines(path: str) -> List[str]:
 
 
 def split_pieces(line: str, tokenizer: Any, bpe: Any) -> List[str]:
-    """Text to pieces, by fairseq's ``--tokenizer`` and ``--bpe``."""
+    """Splits text into pieces, with fairseq's ``--tokenizer`` and ``--bpe``."""
     line = tokenizer.encode(line) if tokenizer is not None else line
     return (bpe.encode(line) if bpe is not None else line).split()
 
 
 def encode(pieces: Sequence[str], dictionary: Any) -> Tensor:
-    """Pieces to numbers, and the end of the sentence."""
+    """Pieces -> indices, with the end of sentence."""
     return torch.tensor([*(dictionary.index(piece) for piece in pieces), dictionary.eos()])
 
 
 def strip_padding(tokens: Tensor, dictionary: Any) -> Tensor:
-    """Without padding."""
+    """Removes padding."""
     return utils.strip_pad(tokens, dictionary.pad())
 
 
 def pieces_of(tokens: Tensor, dictionary: Any) -> List[str]:
-    """Numbers to pieces, without the end of the sentence."""
+    """Indices -> pieces, without the end of sentence."""
     return [dictionary[token] for token in tokens.tolist() if token != dictionary.eos()]
 
 
@@ -157,7 +157,7 @@ def translate(loaded: LoadedModel, sentences: Sequence[Sentence]) -> List[Tuple[
 def inspect_sentences(
     loaded: LoadedModel, sentences: Sequence[Sentence], forced: bool, gates: bool = True
 ) -> List[Inspection]:
-    """Translates the sentences, or takes their references (``forced``), and looks into the model on each.
+    """Translates the sentences, or takes their references (``forced``), and inspects the model on each.
 
     Raises:
         UsageError: with ``forced``, for a sentence without reference.
@@ -177,7 +177,7 @@ def inspect_sentences(
 def look(
     loaded: LoadedModel, sentence: Sentence, target: Tensor, score: Optional[float], gates: bool = True
 ) -> Inspection:
-    """One sentence and its translation through the model, alone and so without padding."""
+    """Runs the model on one sentence and its translation, alone and therefore without padding."""
     dictionary = loaded.task.target_dictionary
     device = next(loaded.model.parameters()).device
     source, target = sentence.source.long().to(device)[None], target.long().to(device)[None]

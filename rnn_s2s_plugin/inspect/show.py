@@ -1,4 +1,4 @@
-"""``inspect show DATA --path CHECKPOINT …``: a page and pictures of what a model does with sentences."""
+"""``inspect show DATA --path CHECKPOINT …``: a page and pictures of what a model computes for sentences."""
 
 from pathlib import Path
 from typing import List
@@ -47,7 +47,7 @@ def main(arguments: List[str]) -> None:
 
 
 def draw(folder: Path, kind: str, inspections: List[Inspection], views: List[View], shares: list) -> List[str]:
-    """All pictures; returns their names."""
+    """Draws all pictures; returns their names."""
     names = []
     if shares:
         names.append(f"context_conv.{kind}")

@@ -1,4 +1,4 @@
-"""Sentences made ready to be looked at: labels, joined subwords, gates in a few bands."""
+"""Prepares inspections for display: labels, joined subwords, gates grouped into bands."""
 
 from typing import Dict, List, NamedTuple, Optional
 
@@ -42,7 +42,7 @@ def recurrence_title(name: str) -> str:
 
 
 def band_order(inspections: List[Inspection]) -> Dict[str, np.ndarray]:
-    """Per recurrence its dims, from those that forget fastest to those that keep longest, over all sentences."""
+    """For each recurrence its dims, from the fastest to the slowest to forget, over all sentences."""
     names = inspections[0].decays if inspections else ()
     return {
         name: np.concatenate([inspection.decays[name] for inspection in inspections]).mean(0).argsort()
@@ -51,7 +51,7 @@ def band_order(inspections: List[Inspection]) -> Dict[str, np.ndarray]:
 
 
 def bands(decays: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """(length, dims) -> (at most :data:`BANDS`, length): means of neighbouring dims of that order."""
+    """(length, dims) -> (at most :data:`BANDS`, length): means of neighbouring dims in this order."""
     parts = np.array_split(order, min(BANDS, len(order)))
     return np.stack([decays[:, part].mean(1) for part in parts])
 

@@ -17,7 +17,7 @@ class Words(NamedTuple):
 
 
 def join_pieces(pieces: Sequence[str], scheme: Optional[str]) -> Words:
-    """Words out of pieces, by one of the schemes of fairseq's ``--post-process``.
+    """Joins pieces into words, by one of the schemes of fairseq's ``--post-process``.
 
     Args:
         pieces: as in the dictionary; the end of the sentence stays a word of its own.
@@ -61,7 +61,7 @@ def join_weights(weights: np.ndarray, source: Words, target: Words) -> np.ndarra
 
 
 def piece_labels(pieces: Sequence[str], scheme: Optional[str]) -> List[str]:
-    """Pieces for people: a dot before each piece that goes on with a word, and no marks of subwords."""
+    """Readable pieces: a dot before each piece that continues a word, and no subword marks."""
     if scheme is None:
         scheme = guess_scheme(pieces)
     inside = {index for group in join_pieces(pieces, scheme).groups for index in group[1:]}
@@ -71,12 +71,12 @@ def piece_labels(pieces: Sequence[str], scheme: Optional[str]) -> List[str]:
 
 
 def readable(pieces: Sequence[str], scheme: Optional[str]) -> str:
-    """The sentence in words; without a scheme subwords are told by their marks."""
+    """The sentence in words; without a scheme, subwords are recognised by their marks."""
     return " ".join(join_pieces(pieces, scheme or guess_scheme(pieces)).texts)
 
 
 def guess_scheme(pieces: Sequence[str]) -> Optional[str]:
-    """The scheme whose marks the pieces bear, if any."""
+    """The scheme whose subword marks the pieces have, if any."""
     if any(piece.endswith("@@") for piece in pieces):
         return "subword_nmt"
     return "sentencepiece" if any(piece.startswith("▁") for piece in pieces) else None

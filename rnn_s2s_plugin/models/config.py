@@ -1,8 +1,8 @@
-"""All options of all architectures, each declared once; and the check of their combinations.
+"""All options of all architectures, each declared once, and the check of their combinations.
 
-The four architectures differ in the defaults alone (:func:`with_defaults`), the presets in values (``presets.py``).
-Options that would be ignored beside others are refused in ``effects.py``.
-``None`` means "derived": :func:`complete` is where it is derived.
+The four architectures differ only in their defaults (:func:`with_defaults`); the presets are in ``presets.py``.
+``effects.py`` refuses options that would have no effect in combination with others.
+The default ``None`` means "derived from other options", which :func:`complete` does.
 """
 
 import dataclasses
@@ -43,7 +43,7 @@ class Seq2SeqConfig(FairseqDataclass):
     cell: CellName = option("lstm", "recurrence of encoder and decoder; mingru and minlstm are linear and parallel")
     encoder_cell: Optional[CellName] = option(None, "recurrence of the encoder (default: --cell)")
     decoder_cell: Optional[CellName] = option(None, "recurrence of the decoder (default: --cell)")
-    linear_conv_kernel: int = option(0, "mingru, minlstm: width of a causal convolution before the gates; 0 for none")
+    linear_conv_kernel: int = option(0, "mingru, minlstm: width of a causal convolution before the gates; 0: none")
     linear_output_gate: bool = option(False, "mingru, minlstm: gate the outputs, y = silu(W x) * h")
 
     # Encoder
@@ -51,7 +51,7 @@ class Seq2SeqConfig(FairseqDataclass):
     encoder_embed_path: Optional[str] = option(None, "pretrained encoder embedding (word2vec or GloVe text format)")
     encoder_freeze_embed: bool = option(False, "do not train the encoder embedding")
     encoder_direction: Direction = option("bidirectional", "directions in which the encoder reads")
-    encoder_hidden_size: int = option(256, "encoder hidden size, of each direction")
+    encoder_hidden_size: int = option(256, "encoder hidden size in each direction")
     encoder_layers: int = option(1, "number of encoder layers")
 
     # Decoder
@@ -61,26 +61,28 @@ class Seq2SeqConfig(FairseqDataclass):
     decoder_hidden_size: int = option(256, "decoder hidden size")
     decoder_layers: int = option(1, "number of decoder layers")
     bridge: BridgeName = option(
-        "mlp", "first decoder state: zero; last final encoder state (an LSTM encoder is then slower); mean; mlp"
+        "mlp",
+        "initial decoder state: zero; last: the final encoder states (makes an LSTM encoder slower); "
+        "mean: tanh layer on the mean encoder state; mlp: tanh layer on the last state of each direction",
     )
     input_feeding: bool = option(
-        False, "feed the output features back as the next step's input (Luong 2015). Costs a loop over target positions"
+        False, "feed the output features back into the next step (Luong 2015). Costs a loop over target positions"
     )
 
     # Attention
     attention: AttentionName = option(
         "none",
-        "score function of the attention over all source positions; dot and general have no scale and start too sharp "
-        "on normalised states: with --layer-norm prefer scaled_dot or concat",
+        "score function of the attention over all source positions; with --layer-norm prefer scaled_dot or concat: the "
+        "scores of dot and general are not scaled, so on normalised states attention starts too sharp",
     )
     attention_dim: Optional[int] = option(None, "scaled_dot, concat: dims of queries and keys (default: decoder's)")
     attention_heads: int = option(1, "attention heads")
     attention_query: QueryLayer = option(
-        "last", "decoder layer that queries; with 'first' the context goes to the layers above as well (GNMT)"
+        "last", "decoder layer that computes the query; with 'first', the layers above get the context as input (GNMT)"
     )
     attention_dropout: float = option(0.0, "dropout on attention weights")
     attention_location_filters: int = option(
-        0, "concat: filters over the previous weights (Chorowski 2015). Costs a loop over target positions; 0 for none"
+        0, "concat: filters over the previous weights (Chorowski 2015). Costs a loop over target positions; 0: none"
     )
     attention_location_kernel: int = option(15, "width of the location filters, odd")
 
@@ -89,13 +91,14 @@ class Seq2SeqConfig(FairseqDataclass):
     context_conv_kernel: int = option(5, "width of the context convolution")
     context_conv_dilation: int = option(1, "dilation of the context convolution; layer n has its n-th power")
     context_conv_layers: int = option(1, "layers of the context convolution")
-    context_conv_heads: int = option(8, "lightweight: groups of dims that share their weights")
+    context_conv_heads: int = option(8, "lightweight: number of groups of dims that share weights")
 
     # Output
     decoder_out_embed_dim: Optional[int] = option(
-        None, "factor the output matrix through so many dims (default: decoder embedding dims if tied, else no factor)"
+        None,
+        "factor the output matrix through this many dims (default: decoder embedding dims if tied, else none)",
     )
-    decoder_out_activation: ActivationName = option("none", "nonlinearity of the factor (tanh: Luong 2015)")
+    decoder_out_activation: ActivationName = option("none", "nonlinearity after the factor (tanh: Luong 2015)")
     share_decoder_input_output_embed: bool = option(False, "use the decoder embedding as output matrix")
     share_all_embeddings: bool = option(False, "one matrix for encoder, decoder and output (needs a joined dictionary)")
     adaptive_softmax_cutoff: Optional[str] = option(
@@ -103,22 +106,21 @@ class Seq2SeqConfig(FairseqDataclass):
     )
 
     # Stacks and regularisation
-    residual_from: int = option(0, "first layer (from 1) with a residual connection, both sides; 0 for none")
+    residual_from: int = option(0, "first layer (from 1) with a residual connection, in encoder and decoder; 0: none")
     layer_norm: bool = option(
-        False, "normalise the input of every recurrent layer and the output of the last, and of the one that queries"
+        False,
+        "layer norm on the input of every recurrent layer and on the output of the last and the querying layer",
     )
-    dropout: float = option(0.1, "dropout on embeddings, between layers and on features")
+    dropout: float = option(0.1, "dropout on embeddings, between layers and on output features")
     embed_dropout: Optional[float] = option(None, "dropout on embeddings (default: --dropout)")
-    output_dropout: Optional[float] = option(None, "dropout on the features before the output (default: --dropout)")
-    variational_dropout: bool = option(
-        False, "in training the same dropout mask at all positions of a sentence (Gal 2016)"
-    )
-    word_dropout: float = option(0.0, "rate at which the whole embedding of a position is dropped")
+    output_dropout: Optional[float] = option(None, "dropout on features before the output layer (default: --dropout)")
+    variational_dropout: bool = option(False, "use the same dropout mask at all positions of a sentence (Gal 2016)")
+    word_dropout: float = option(0.0, "rate at which whole word embeddings are dropped")
 
     # Inference
     int8: bool = option(
         False,
-        "generate with matrices in 8-bit integers, CPU only; of a trained model: --model-overrides \"{'int8': True}\"",
+        "generate with 8-bit integer matrices, CPU only; for a trained model: --model-overrides \"{'int8': True}\"",
     )
 
 
@@ -133,7 +135,7 @@ def _fields(defaults: Dict[str, Any]) -> List[Tuple[str, Any, Any]]:
 
 
 def with_defaults(name: str, doc: str, **defaults: Any) -> Type[Seq2SeqConfig]:
-    """A configuration class that differs from :class:`Seq2SeqConfig` in these defaults alone."""
+    """A configuration class that differs from :class:`Seq2SeqConfig` only in these defaults."""
     return dataclasses.make_dataclass(name, _fields(defaults), bases=(Seq2SeqConfig,), namespace={"__doc__": doc})
 
 
@@ -144,16 +146,18 @@ def with_only(name: str, doc: str, options: Sequence[str]) -> Type[FairseqDatacl
 
 
 def given_options(cfg: Any, config_class: Type[Seq2SeqConfig]) -> Seq2SeqConfig:
-    """What fairseq passes to ``build_model``, with defaults for what is missing and nothing derived yet."""
+    """The options that fairseq passes to ``build_model``, with defaults for missing ones; nothing is derived yet."""
     given = OmegaConf.to_container(cfg, enum_to_str=True) if OmegaConf.is_config(cfg) else vars(cfg)
     return config_class(**{name: value for name, value in given.items() if name in FIELDS})
 
 
 def complete(cfg: Any, config_class: Type[Seq2SeqConfig]) -> Seq2SeqConfig:
-    """A full, checked configuration from what fairseq passes to ``build_model``.
+    """The complete, checked configuration, from the options that fairseq passes to ``build_model``.
 
-    Options that a checkpoint does not know because they are younger take their defaults, which never change what an
-    older model computes. Raises :class:`UsageError` for combinations that cannot work.
+    Options that are newer than a checkpoint get their defaults, which never change what an older model computes.
+
+    Raises:
+        UsageError: for values out of range and for combinations that cannot work.
     """
     full = given_options(cfg, config_class)
     full.encoder_cell = full.encoder_cell or full.cell
@@ -207,6 +211,7 @@ def check(cfg: Seq2SeqConfig) -> None:
 
 
 def _combinations(cfg: Seq2SeqConfig) -> Tuple[Tuple[bool, str], ...]:
+    """(whether the options have it, the error message) for every combination that cannot work."""
     source, query = encoder_output_dim(cfg), cfg.decoder_hidden_size
     score = SCORES.get(cfg.attention)
     attends, additive = score is not None, score is not None and score.additive
@@ -262,16 +267,14 @@ def _combinations(cfg: Seq2SeqConfig) -> Tuple[Tuple[bool, str], ...]:
             "--residual-from 1 does not go with --input-feeding, which widens the first layer's input; use "
             "--residual-from 2",
         ),
-        *_residuals(cfg, "encoder", cfg.encoder_embed_dim, source),
-        *_residuals(cfg, "decoder", cfg.decoder_embed_dim, query),
+        _residual("encoder", cfg.residual_from, cfg.encoder_embed_dim, source),
+        _residual("decoder", cfg.residual_from, cfg.decoder_embed_dim, query),
     )
 
 
-def _residuals(cfg: Seq2SeqConfig, side: str, embed: int, hidden: int) -> Tuple[Tuple[bool, str], ...]:
+def _residual(side: str, residual_from: int, embed: int, hidden: int) -> Tuple[bool, str]:
     return (
-        (
-            cfg.residual_from == 1 and embed != hidden,
-            f"--residual-from 1 needs --{side}-embed-dim {embed} to equal the {side}'s {hidden} output dims; make them "
-            "equal or use --residual-from 2",
-        ),
+        residual_from == 1 and embed != hidden,
+        f"--residual-from 1 needs --{side}-embed-dim {embed} to equal the {side}'s {hidden} output dims; make them "
+        "equal or use --residual-from 2",
     )

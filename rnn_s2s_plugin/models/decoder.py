@@ -5,8 +5,8 @@
     c'_t = conv(c)_t                    where there is a context convolution
     y_t  = softmax(W_y [h_t; c'_t] + b_y)
 
-All target positions of a batch go through each line at once. Two options feed results back and therefore step:
-input feeding, and location-aware attention.
+Each line is computed for all target positions of a batch at once. Two options feed results back and therefore need a
+loop over positions: input feeding and location-aware attention.
 """
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -30,7 +30,7 @@ STATE = "decoder_state"
 
 
 class DecoderState(NamedTuple):
-    """All that a step of decoding hands to the next; every tensor has the decoder's rows first."""
+    """What one decoding step passes to the next; the first dimension of every tensor is the row of the batch."""
 
     rnn: Optional[Tuple[State, ...]]  # per layer
     contexts: Optional[Tensor] = None  # (rows, reach, D), the last contexts, for the convolution
@@ -39,7 +39,7 @@ class DecoderState(NamedTuple):
 
 
 def reorder(state: Any, order: Tensor) -> Any:
-    """Rows ``order`` of every tensor in a nest of tuples."""
+    """Selects the rows ``order`` of every tensor in nested tuples."""
     if isinstance(state, Tensor):
         return state.index_select(0, order)
     if isinstance(state, DecoderState):
@@ -60,7 +60,6 @@ class RNNDecoder(FairseqIncrementalDecoder):
         super().__init__(dictionary)
         source_dim = encoder_output_dim(cfg)
         self.attends = cfg.attention != "none"
-        self.queries_first = cfg.attention_query == "first"
         self.input_feeding = cfg.input_feeding
         self.locates = cfg.attention_location_filters > 0
         self.variational = cfg.variational_dropout
@@ -72,7 +71,7 @@ class RNNDecoder(FairseqIncrementalDecoder):
         joined_dim = cfg.decoder_hidden_size + (source_dim if self.attends else 0)
         self.features_dim = cfg.decoder_out_embed_dim or joined_dim
 
-        below = 1 if self.queries_first else cfg.decoder_layers
+        below = 1 if cfg.attention_query == "first" else cfg.decoder_layers
         input_dim = cfg.decoder_embed_dim + (self.features_dim if cfg.input_feeding else 0)
         self.stack = decoder_stack(
             cfg, below, input_dim, context_dim=0, residual_from=cfg.residual_from, dropout=self.dropout
@@ -91,7 +90,8 @@ class RNNDecoder(FairseqIncrementalDecoder):
             )
         self.attention = build_attention(cfg, source_dim) if self.attends else None
         layers = [*self.stack.layers, *(self.upper_stack.layers if self.upper_stack else [])]
-        self.bridge = Bridge(cfg.bridge, source_dim, encoder_state_dims(cfg), [la.state_shapes for la in layers])
+        state_shapes = [layer.state_shapes for layer in layers]
+        self.bridge = Bridge(cfg.bridge, source_dim, encoder_state_dims(cfg), state_shapes)
         self.factor = (
             OutputFactor(joined_dim, cfg.decoder_out_embed_dim, cfg.decoder_out_activation, self.dropout)
             if cfg.decoder_out_embed_dim
@@ -122,9 +122,9 @@ class RNNDecoder(FairseqIncrementalDecoder):
     ) -> Tuple[Tensor, Dict[str, Any]]:
         """
         Args:
-            prev_output_tokens: (rows, T), the target shifted right; only the last one is read when decoding. There may
-                be several rows of a sentence, next to each other, the same number of each.
-            encoder_out: what the encoder returned.
+            prev_output_tokens: (rows, T), the target shifted right; in decoding only the last token is read. A sentence
+                may have several adjacent rows (beams), the same number for every sentence.
+            encoder_out: the encoder's output.
             incremental_state: fairseq's store of the state between decoding steps.
             features_only: leave out the output layer.
 
@@ -200,7 +200,7 @@ class RNNDecoder(FairseqIncrementalDecoder):
     def unroll_stepwise(
         self, x: Tensor, state: DecoderState, encoder_out: EncoderOut
     ) -> Tuple[Tensor, Optional[Tensor], DecoderState]:
-        """As :meth:`unroll`, one position after the other, each fed with what the one before gave."""
+        """As :meth:`unroll`, one position after the other, each of which gets results of the previous one."""
         features, weights = [], []
         randomness = RepeatedRandomness(x.device) if self.training and self.variational else None
         for x_t in x.split(1, dim=1):
@@ -228,12 +228,12 @@ class RNNDecoder(FairseqIncrementalDecoder):
             self.set_incremental_state(incremental_state, STATE, reorder(state, new_order))
 
     def reorder_incremental_state_scripting(self, incremental_state: Dict[str, Any], new_order: Tensor) -> None:
-        """What searches call. fairseq's looks through all submodules for further states, at every step."""
+        """Called by beam search. fairseq's version searches all submodules for further states at every step."""
         self.reorder_incremental_state(incremental_state, new_order)
 
     @property
     def ends_in_softmax(self) -> bool:
-        """Whether one softmax over the logits gives the probabilities (see ``compat.beam_search``)."""
+        """Whether a single softmax over the logits gives the probabilities (see ``compat.beam_search``)."""
         return self.output is not None
 
     def max_positions(self) -> int:
@@ -261,7 +261,7 @@ def parse_cutoffs(text: str, vocabulary: int, dim: int) -> List[int]:
 def decoder_stack(
     cfg: Seq2SeqConfig, layers: int, input_dim: int, context_dim: int, residual_from: int, dropout: nn.Module
 ) -> RecurrentStack:
-    """So many recurrent layers of the decoder, each of which takes a context of ``context_dim`` beside its input."""
+    """``layers`` recurrent layers of the decoder, each of which gets a context of ``context_dim`` besides its input."""
     dims = [input_dim, *[cfg.decoder_hidden_size] * (layers - 1)]
     return RecurrentStack(
         [
@@ -307,8 +307,8 @@ def build_attention(cfg: Seq2SeqConfig, source_dim: int) -> nn.Module:
 
 
 def encoder_state_dims(cfg: Seq2SeqConfig) -> Tuple[Tuple[int, ...], ...]:
-    """Dims of the vectors of every encoder layer's final state (a short convolution's past is none)."""
-    with torch.device("meta"):  # a layer of which only the shapes are wanted
+    """Dims of the vectors in every encoder layer's final state (the past of a short convolution is not a vector)."""
+    with torch.device("meta"):  # only the shapes of this layer are needed
         layer = recurrence(cfg.encoder_cell, 1, 1, cfg.linear_conv_kernel, cfg.linear_output_gate)
     vectors = sum(len(shape) == 1 for shape in layer.state_shapes)
     return ((encoder_output_dim(cfg),) * vectors,) * cfg.encoder_layers

@@ -1,6 +1,6 @@
-"""Which options have an effect together with which others; what would be ignored is refused.
+"""Which options have an effect in combination with which others; options that would be ignored are refused.
 
-This holds for a new model alone. A checkpoint's options are what its model was trained with, and load as they are.
+This applies to new models only. The options in a checkpoint are what its model was trained with, and are accepted.
 """
 
 from typing import Any, Callable, Dict, NamedTuple, Type
@@ -12,14 +12,14 @@ from .config import Seq2SeqConfig, flag, given_options
 
 
 class Effect(NamedTuple):
-    """When an option does something, and the words for when it does not."""
+    """When an option has an effect, and the error message for when it does not."""
 
     when: Callable[[Seq2SeqConfig], bool]
     otherwise: str
 
 
-# Whatever the others are, these change the model or its training. (tests/models/test_effects.py: every option is here
-# or in EFFECTS.)
+# These change the model or its training whatever the other options are. (Every option is here or in EFFECTS:
+# tests/models/test_effects.py.)
 ALWAYS = (
     "encoder_cell decoder_cell encoder_embed_dim encoder_embed_path encoder_freeze_embed encoder_direction "
     "encoder_hidden_size encoder_layers decoder_embed_dim decoder_embed_path decoder_freeze_embed decoder_hidden_size "
@@ -51,7 +51,7 @@ def _deep(cfg: Seq2SeqConfig) -> bool:
 
 
 def _drops_between(cfg: Seq2SeqConfig) -> bool:
-    """Whether dropout acts anywhere besides on embeddings and final features, or there by default."""
+    """Whether ``--dropout`` is used other than on embeddings and output features, or there as the default rate."""
     reads_states = cfg.has_source and cfg.bridge in ("mean", "mlp")
     by_default = cfg.embed_dropout is None or cfg.output_dropout is None
     return by_default or _deep(cfg) or _attends(cfg) or reads_states or _factored(cfg)
@@ -67,7 +67,7 @@ ATTENTION = Effect(_attends, "without --attention")
 CONVOLUTION = Effect(_convolves, "without --context-conv")
 EFFECTS: Dict[str, Effect] = {
     "cell": Effect(
-        lambda cfg: not (cfg.encoder_cell and cfg.decoder_cell), "beside both --encoder-cell and --decoder-cell"
+        lambda cfg: not (cfg.encoder_cell and cfg.decoder_cell), "together with both --encoder-cell and --decoder-cell"
     ),
     "linear_conv_kernel": LINEAR,
     "linear_output_gate": LINEAR,
@@ -98,19 +98,20 @@ EFFECTS: Dict[str, Effect] = {
         "beyond the last layer of --encoder-layers and --decoder-layers",
     ),
     "dropout": Effect(
-        _drops_between, "in a model of one layer without attention, beside both --embed-dropout and --output-dropout"
+        _drops_between,
+        "in a one-layer model without attention, together with both --embed-dropout and --output-dropout",
     ),
     "variational_dropout": Effect(_drops, "without --dropout, --embed-dropout or --output-dropout above 0"),
 }
 
 
 def refuse_without_effect(cfg: Any, config_class: Type[Seq2SeqConfig], preset: Dict[str, Any]) -> None:
-    """Raises :class:`UsageError` for the first option that somebody set and that does nothing.
+    """Raises :class:`UsageError` for the first option that was set and has no effect.
 
     Args:
         cfg: options as fairseq passes them.
-        config_class: the architecture's options; its defaults count as set by nobody.
-        preset: the preset's values, likewise.
+        config_class: the architecture's options; default values do not count as set.
+        preset: the preset's values, which do not count as set either.
     """
     given = given_options(cfg, config_class)
     for name, effect in EFFECTS.items():

@@ -13,21 +13,21 @@ from ..modules.dropout import SequenceDropout, WordDropout
 from ..modules.recurrent import BidirectionalRecurrence, Padding, RecurrentStack, recurrence
 from .config import Seq2SeqConfig
 
-# No recurrence has a longest sentence; this is fairseq's way to say so.
+# Recurrences have no maximum length; fairseq wants a number.
 UNLIMITED = int(1e6)
 
 
 class EncoderOut(NamedTuple):
-    """What the decoder may know of the source. B sentences; the decoder has B * beams rows."""
+    """What the decoder gets to know about the source. B sentences; the decoder has B * beams rows."""
 
     states: Tensor  # (B, S, D), s_i in the order of the source tokens
     padding: Tensor  # (B, S), True where there is no word
     memory: Optional[AttentionMemory]  # for attention, None without
     summary: Tuple[Tensor, ...]  # each (B, D'), for the bridge
-    beams: int = 1  # rows of the decoder per sentence, next to each other
+    beams: int = 1  # adjacent rows of the decoder per sentence
 
     def select(self, sentences: Tensor, beams: int) -> "EncoderOut":
-        """These sentences, each for so many rows of the decoder."""
+        """Selects sentences, each for ``beams`` rows of the decoder."""
         memory = self.memory and AttentionMemory(*(part.index_select(0, sentences) for part in self.memory))
         summary = tuple(part.index_select(0, sentences) for part in self.summary)
         states, padding = self.states.index_select(0, sentences), self.padding.index_select(0, sentences)
@@ -35,12 +35,12 @@ class EncoderOut(NamedTuple):
 
 
 class WordEmbedding(nn.Module):
-    """Embeddings with dropout of their dims and of whole words.
+    """Embeddings with dropout on single dims and on whole words.
 
     Args:
         embedding: the (possibly shared) matrix.
-        dropout: of single dims.
-        word_dropout: rate at which the embedding at a position is zero.
+        dropout: module for dropout on single dims.
+        word_dropout: rate at which the embedding at a position is set to zero.
     """
 
     def __init__(self, embedding: nn.Embedding, dropout: nn.Module, word_dropout: float):
@@ -61,9 +61,9 @@ class RNNEncoder(FairseqEncoder):
         cfg: the completed options.
         dictionary: source dictionary.
         embedding: source embedding.
-        project_keys: the attention's :meth:`~Attention.project_keys`; None without attention. It is called here, and
-            not in the decoder, so that it happens once per sentence and not once per beam. (A method of a module is
-            no submodule: its parameters stay the decoder's.)
+        project_keys: the attention's :meth:`~Attention.project_keys`; None without attention. It is called here and
+            not in the decoder, so that it runs once per sentence and not once per beam. (A bound method is not a
+            submodule, so the parameters remain the decoder's.)
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class RNNEncoder(FairseqEncoder):
         """
         Args:
             src_tokens: (batch, length), padded on either side.
-            src_lengths: not needed, padding is told by the tokens.
+            src_lengths: ignored; the tokens themselves show what is padding.
         """
         padding = Padding(src_tokens.eq(self.dictionary.pad()))
         x = self.embed(padding.words_first(src_tokens))
@@ -99,10 +99,10 @@ class RNNEncoder(FairseqEncoder):
         return EncoderOut(states, padding.mask, memory, summary)
 
     def reorder_encoder_out(self, encoder_out: EncoderOut, new_order: Tensor) -> EncoderOut:
-        """Rows ``new_order`` of the decoder's batch, as beam search asks for at every step.
+        """The output for the rows ``new_order`` of the decoder's batch; beam search calls this at every step.
 
-        Beams mostly move within their sentence; then nothing is copied, since all beams share what the encoder said
-        of a sentence. Only when sentences leave the batch are the others gathered.
+        Beams mostly move within their sentence. Then nothing is copied, since all beams of a sentence share the
+        encoder's output; tensors are gathered only when sentences leave the batch or change places.
         """
         if len(encoder_out.padding) == 1:
             return encoder_out._replace(beams=len(new_order))

@@ -1,7 +1,7 @@
-"""First values of matrices: U(-r, r) with r = 3 / sqrt(inputs).
+"""Initial values of matrices: U(-r, r) with r = 3 / sqrt(inputs).
 
-For 1,024 dims that is the ±0.1 of Luong et al. 2015 and of GNMT; smaller models want larger numbers. PyTorch's own
-start, a third of it, leaves the features so small that for hundreds of updates little but word frequencies is learnt.
+For 1,024 dims this is the ±0.1 of Luong et al. 2015 and of GNMT; smaller models need larger values. PyTorch's default,
+a third of this, makes the features so small that for hundreds of updates the model learns little but word frequencies.
 """
 
 import torch.nn as nn
@@ -14,16 +14,16 @@ GAIN = 3.0
 
 
 def fill_uniformly(matrix: Tensor) -> None:
-    """Draws (outputs, inputs), or (words, dims), anew."""
+    """Initialises a matrix (outputs, inputs), or (words, dims), in place."""
     bound = GAIN / matrix.size(1) ** 0.5
     nn.init.uniform_(matrix, -bound, bound)
 
 
 def initialize(model: nn.Module, layer_norm: bool) -> None:
-    """Draws all matrices but embeddings (and an output matrix that is one), unless the model has layer norms.
+    """Initialises all matrices except embeddings (and output matrices tied to them), in models without layer norms.
 
-    Norms make their inputs' size irrelevant and hand on large ones: with them PyTorch's start is the better one.
-    An identity with which a convolution begins stays.
+    Layer norms make the scale of their inputs irrelevant and produce large outputs; with them PyTorch's default is
+    better. Convolutions that start as the identity keep it.
     """
     if layer_norm:
         return

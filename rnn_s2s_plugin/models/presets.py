@@ -1,6 +1,6 @@
-"""Named sets of options, ``--arch rnn_attn_multi30k``: one table, a row each.
+"""Named sets of options, such as ``--arch rnn_attn_multi30k``: one table, one row per preset.
 
-A preset's values stand between the command line, which overrides them, and the architecture's defaults; likewise in
+A preset overrides the defaults of its architecture, and the command line overrides the preset. The same holds for
 ``fairseq-hydra-train … +model._name=rnn_attn_multi30k``.
 """
 
@@ -61,13 +61,13 @@ WMT: Values = {
     "dropout": 0.2,
 }
 
-# The first decoder layer queries, so that the recurrence above knows what was read (Wu et al. 2016); scores have a
-# scale, since normalised states would start out attending to single words; several heads (Domhan 2018). Each of these
-# and what it gave: docs/lab.md.
+# The first decoder layer computes the query, so that the layers above know what was read (Wu et al. 2016); scores are
+# scaled, since on normalised states attention would otherwise start on single words; several heads (Domhan 2018). The
+# effect of each of these is in docs/lab.md.
 ATTENTION: Values = {"attention": "scaled_dot", "attention_heads": 4, "attention_query": "first"}
 ATTENTION_WIDE: Values = {**ATTENTION, "attention_heads": 8}
 
-# What the linear recurrences want beside: a look at the words before, a gate on the outputs, and depth.
+# What linear recurrences need in addition: the preceding words, a gate on the outputs, and depth.
 LINEAR: Values = {"linear_conv_kernel": 4, "linear_output_gate": True}
 LINEAR_MULTI30K: Values = {**LINEAR, "encoder_layers": 2, "residual_from": 2, "dropout": 0.15}
 LINEAR_IWSLT: Values = {**LINEAR, "encoder_layers": 4, "decoder_layers": 4, "residual_from": 2}
@@ -100,19 +100,19 @@ PRESETS: Dict[str, Tuple[str, Values]] = {
 
 
 def preset_values(cfg: Any) -> Values:
-    """The values of the preset that options as fairseq passes them were filled with; none for a plain architecture."""
+    """The values of the preset that ``cfg``, the options as fairseq passes them, names; empty for an architecture."""
     name = getattr(cfg, "_name", None) or getattr(cfg, "arch", None)
     return PRESETS[name][1] if name in PRESETS else {}
 
 
 def register_presets() -> None:
-    """Makes every preset known to fairseq."""
+    """Registers every preset in fairseq."""
     for preset, (architecture, values) in PRESETS.items():
         register_model_architecture(architecture, preset)(partial(fill_in, values))
 
 
 def fill_in(values: Dict[str, Any], args: Any) -> None:
-    """Sets the options that ``args`` (a command line, or the configuration in a checkpoint) does not have."""
+    """Sets the options that are missing in ``args`` (a command line, or the configuration in a checkpoint)."""
     present = args.keys() if OmegaConf.is_config(args) else vars(args)
     for name in values.keys() - set(present):
         setattr(args, name, values[name])

@@ -5,8 +5,8 @@
     c_t = Σ_i α_{t,i} s_i
     y_t = softmax(W_y [h_t; c_t] + b_y)
 
-with s and h as in ``rnn_basic``. h_t does not depend on c_{t-1} (unless ``--input-feeding`` says so), so that all
-target positions are computed together.
+with s and h as in ``rnn_basic``. h_t does not depend on c_{t-1} (except with ``--input-feeding``), so all target
+positions are computed together.
 """
 
 from fairseq.models import register_model
@@ -19,6 +19,6 @@ RNNAttnConfig = with_defaults("RNNAttnConfig", "Options of rnn_attn.", attention
 
 @register_model("rnn_attn", dataclass=RNNAttnConfig)
 class RNNAttnModel(RNNSeq2SeqModel):
-    """Every target position looks at all source positions."""
+    """Every target position attends to all source positions."""
 
     config_class = RNNAttnConfig

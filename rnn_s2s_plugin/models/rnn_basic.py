@@ -16,6 +16,6 @@ RNNBasicConfig = with_defaults("RNNBasicConfig", "Options of rnn_basic.", attent
 
 @register_model("rnn_basic", dataclass=RNNBasicConfig)
 class RNNBasicModel(RNNSeq2SeqModel):
-    """The source reaches the decoder through its first state alone."""
+    """The source reaches the decoder only through its initial state."""
 
     config_class = RNNBasicConfig

@@ -18,6 +18,6 @@ RNNConvAttnConfig = with_defaults(
 
 @register_model("rnn_conv_attn", dataclass=RNNConvAttnConfig)
 class RNNConvAttnModel(RNNSeq2SeqModel):
-    """Attention with a memory of where it has been."""
+    """Attention whose output sees a window of past contexts."""
 
     config_class = RNNConvAttnConfig

@@ -41,7 +41,7 @@ class RNNLanguageModel(FairseqLanguageModel):
 
     @classmethod
     def check_new_options(cls, cfg: Any) -> None:
-        """As that of the other architectures."""
+        """As in :class:`~.seq2seq.RNNSeq2SeqModel`."""
         refuse_without_effect(cfg, WithoutSource, preset_values(cfg))
 
     @classmethod
@@ -49,7 +49,7 @@ class RNNLanguageModel(FairseqLanguageModel):
         """
         Args:
             cfg: options as fairseq passes them.
-            task: gives the dictionaries.
+            task: has the dictionaries.
 
         Raises:
             UsageError: for options that cannot work together.

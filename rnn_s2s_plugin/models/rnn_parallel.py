@@ -1,11 +1,11 @@
 """``--arch rnn_parallel``: a recurrence evaluated for all positions at once (Martin & Cundy 2018; Feng et al. 2024).
 
-    h_t = a_t ⊙ h_{t-1} + b_t,   a_t and b_t from the input x_t alone
+    h_t = a_t ⊙ h_{t-1} + b_t,   a_t and b_t depend only on the input x_t
     y_t = softmax(W_y h_t + b_y)
 
-All matrix products of a layer are one, and what is left of the recurrence is a scan, on both sides. What gates lose by
-not seeing h_{t-1} depth gives back, hence two layers. ``--attention`` and ``--context-conv``
-add what they add to the other architectures.
+In encoder and decoder, one matrix product computes the gates of a layer at all positions; the rest of the recurrence is
+a scan. Depth makes up for gates that do not see h_{t-1}, hence two layers. ``--attention`` and ``--context-conv`` work
+as in the other architectures.
 """
 
 from fairseq.models import register_model
@@ -20,6 +20,6 @@ RNNParallelConfig = with_defaults(
 
 @register_model("rnn_parallel", dataclass=RNNParallelConfig)
 class RNNParallelModel(RNNSeq2SeqModel):
-    """No step of training waits for the one before."""
+    """Trains on all positions in parallel."""
 
     config_class = RNNParallelConfig

@@ -1,4 +1,4 @@
-"""Building a model from its options: what all architectures share."""
+"""Builds a model from its options, for all architectures."""
 
 import os
 from typing import Any, Dict, Optional, Tuple, Type
@@ -20,7 +20,7 @@ from .presets import preset_values
 
 
 class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
-    """Encoder, decoder and, through the options, the attention between them."""
+    """Encoder, decoder and, if the options ask for it, the attention between them."""
 
     config_class: Type[Seq2SeqConfig] = Seq2SeqConfig
     int8 = False  # whether matrices become 8-bit integers when the model is prepared for inference
@@ -38,8 +38,8 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
     def build_model(cls, cfg: Any, task: Any) -> "RNNSeq2SeqModel":
         """
         Args:
-            cfg: options as fairseq passes them: complete or, from older checkpoints, with some missing.
-            task: gives the dictionaries.
+            cfg: options as fairseq passes them; in older checkpoints some are missing.
+            task: has the dictionaries.
 
         Raises:
             UsageError: for options that cannot work together or with the task's data.
@@ -51,10 +51,8 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
         cfg = complete(cfg, cls.config_class)
         source_embedding, target_embedding = build_embeddings(cfg, task.source_dictionary, task.target_dictionary)
         decoder = RNNDecoder(cfg, task.target_dictionary, target_embedding)
-        attention = getattr(decoder.attention, "attention", decoder.attention)
-        encoder = RNNEncoder(
-            cfg, task.source_dictionary, source_embedding, attention.project_keys if attention is not None else None
-        )
+        project_keys = decoder.attention.project_keys if decoder.attends else None
+        encoder = RNNEncoder(cfg, task.source_dictionary, source_embedding, project_keys)
         model = cls(encoder, decoder)
         model.int8 = cfg.int8
         initialize(model, cfg.layer_norm)
@@ -70,7 +68,7 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
 
 
 def build_embeddings(cfg: Seq2SeqConfig, source: Any, target: Any) -> Tuple[nn.Embedding, nn.Embedding]:
-    """Source and target embedding: one and the same with ``--share-all-embeddings``."""
+    """Source and target embedding, which are the same module with ``--share-all-embeddings``."""
     if not cfg.share_all_embeddings:
         return (
             embedding(source, cfg.encoder_embed_dim, cfg.encoder_embed_path, cfg.encoder_freeze_embed, "encoder"),
@@ -87,7 +85,7 @@ def build_embeddings(cfg: Seq2SeqConfig, source: Any, target: Any) -> Tuple[nn.E
 
 
 def embedding(dictionary: Any, dim: int, path: Optional[str], frozen: bool, side: str) -> nn.Embedding:
-    """A matrix with zeros for padding, from ``path`` (word2vec or GloVe text format) for the words found there."""
+    """An embedding with zeros for padding; ``path`` (word2vec or GloVe text format) gives the vectors of its words."""
     matrix = nn.Embedding(len(dictionary), dim, dictionary.pad())
     fill_uniformly(matrix.weight)
     nn.init.zeros_(matrix.weight[dictionary.pad()])
@@ -98,10 +96,10 @@ def embedding(dictionary: Any, dim: int, path: Optional[str], frozen: bool, side
 
 
 def read_vectors(path: str, dim: int, flag: str) -> Dict[str, Any]:
-    """Word vectors from a text file: a word and its numbers on every line, after a header of two numbers or none.
+    """Word vectors from a text file with a word and its numbers on every line, and possibly a header of two numbers.
 
     Raises:
-        UsageError: if the file is missing, or a line holds anything but a word and ``dim`` numbers.
+        UsageError: if the file is missing, or a line is not a word and ``dim`` numbers.
     """
     if not os.path.isfile(path):
         raise UsageError(f"{flag}: there is no file {path}")

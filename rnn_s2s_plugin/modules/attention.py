@@ -1,7 +1,7 @@
 """Global attention:  e_{t,i} = score(h_t, s_i);  α_t = softmax_i(e_t);  c_t = Σ_i α_{t,i} s_i.
 
-All target positions are one batched call. What depends on the source alone (the keys) is computed by
-:meth:`Attention.project_keys`, once per sentence and not once per step.
+One batched call computes all target positions. :meth:`Attention.project_keys` computes what depends only on the source,
+once per sentence and not once per step.
 
 Shapes: B sentences, T target positions, S source positions, H heads, D dims of a head.
 """
@@ -22,13 +22,13 @@ from .linear import Linear
 
 
 class Score(NamedTuple):
-    """What a score function is made of. Without W_q, queries and keys meet in the decoder's dims."""
+    """The parts of a score function. Without W_q, keys have the dims of the decoder."""
 
     projects_query: bool  # W_q h_t
     projects_keys: bool  # W_k s_i
     additive: bool = False  # v · tanh(q + k) and not q · k
     scaled: bool = False  # divided by sqrt(D)
-    normalised: bool = False  # v of a learnt length, with a bias
+    normalised: bool = False  # v/|v| with a learnt scale, and a bias
 
 
 SCORES: Dict[str, Score] = {
@@ -41,7 +41,7 @@ SCORES: Dict[str, Score] = {
 
 
 class AttentionMemory(NamedTuple):
-    """What attention needs of the source: made once per sentence."""
+    """What attention needs to know about the source, computed once per sentence."""
 
     keys: Tensor  # (B, H, S, D)
     values: Tensor  # (B, H, S, D')
@@ -61,20 +61,23 @@ class Attention(nn.Module):
     concat_norm    g v/|v| · tanh(W_q h_t + W_k s_i + b) the same with a normalised v (Salimans & Kingma 2016)
     ============== ===================================== ===========================================
 
-    With one head the context is the plain sum of the equation. With more, every head scores and sums its own slice
-    (of the query and of the keys and values, each projected), and the contexts are concatenated and projected
-    back to ``source_dim`` (Vaswani et al. 2017, section 3.2.2).
+    With one head the context is the sum in the equation. With several, every head has its own slice of the query and of
+    the projected keys and values, and the contexts are concatenated and projected back to ``source_dim``
+    (Vaswani et al. 2017, section 3.2.2).
 
     Args:
         score: one of :data:`SCORES`.
         query_dim: dims of h_t.
         source_dim: dims of s_i, and of the context.
-        dim: dims in which queries and keys meet; for ``dot`` and ``general`` it is ``query_dim``.
+        dim: dims of projected queries and keys; for ``dot`` and ``general`` it is ``query_dim``.
         heads: number of heads; must divide ``dim`` and ``source_dim``.
         dropout: rate at which attention weights are dropped in training.
-        location_filters: number of filters over the previous step's weights that are added to the ``concat`` scores
-            (Chorowski et al. 2015, equation 9); 0 for none. With it attention goes step by step.
+        location_filters: number of filters over the weights of the previous step, whose features enter the ``concat``
+            scores (Chorowski et al. 2015, equation 9); 0 for none. Attention must then be called step by step.
         location_kernel: width of these filters, odd.
+
+    Raises:
+        ValueError: for sizes or options that do not fit together.
     """
 
     def __init__(
@@ -115,7 +118,7 @@ class Attention(nn.Module):
         self.location = LocationFeatures(location_filters, location_kernel, dim) if location_filters else None
 
     def project_keys(self, source: Tensor, padding: Tensor) -> AttentionMemory:
-        """The part that does not depend on the target.
+        """Computes the part that does not depend on the target.
 
         Args:
             source: (B, S, source_dim), encoder states.
@@ -127,9 +130,9 @@ class Attention(nn.Module):
     def forward(self, query: Tensor, memory: AttentionMemory, previous: Optional[Tensor] = None):
         """
         Args:
-            query: (R, T, query_dim), where R is B, or a multiple of B with the rows of a sentence (its beams) together.
+            query: (R, T, query_dim), where R is B or a multiple of B; the rows of a sentence (its beams) are adjacent.
             memory: from :meth:`project_keys`.
-            previous: (R, T, S), the weights of the step before, for location features only.
+            previous: (R, T, S), the weights of the previous step, only for location features.
 
         Returns:
             contexts (R, T, source_dim) and the weights (R, H, T, S), which sum to one over the words of the source
@@ -137,12 +140,12 @@ class Attention(nn.Module):
         """
         rows, length = query.shape[:2]
         keys, values, padding = memory
-        # The beams of a sentence share its memory: to attention they are further positions of one target.
+        # The beams of a sentence share its memory: attention treats them as additional positions of one target.
         query = query.reshape(keys.size(0), -1, query.size(2))
         previous = previous if previous is None else previous.reshape(*query.shape[:2], -1)
         query = self._split_heads(self.query_proj(query))
-        searches = length == 1 and not (query.is_cuda or torch.is_grad_enabled())
-        with small_products() if searches else nullcontext():
+        is_search_step = length == 1 and not (query.is_cuda or torch.is_grad_enabled())
+        with small_products() if is_search_step else nullcontext():
             scores = self._scores(query, keys, previous)
             # Softmax in float32: half precision rounds sums over long sources.
             scores = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
@@ -176,7 +179,7 @@ class Attention(nn.Module):
 
 
 class LocationFeatures(nn.Module):
-    """U f_i  with  f = F * α_{t-1}: where attention was a step ago, seen through a few filters (Chorowski 2015)."""
+    """U f_i  with  f = F * α_{t-1}: filtered attention weights of the previous step (Chorowski et al. 2015, eq. 8)."""
 
     def __init__(self, filters: int, kernel: int, dim: int):
         super().__init__()
@@ -186,7 +189,7 @@ class LocationFeatures(nn.Module):
         self.proj = nn.Linear(filters, dim, bias=False)
 
     def forward(self, weights: Tensor) -> Tensor:
-        """(B, T, S) weights of the step before -> (B, T, S, dim)."""
+        """(B, T, S) weights of the previous step -> (B, T, S, dim)."""
         filtered = self.conv(weights.flatten(0, 1).unsqueeze(1).to(self.conv.weight.dtype))
         return self.proj(filtered.transpose(1, 2)).unflatten(0, weights.shape[:2])
 
@@ -206,7 +209,7 @@ def additive_score(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
 
 
 class _AdditiveScore(torch.autograd.Function):
-    """Works on slices of the target that fit a cache and computes the tanh again for the gradient."""
+    """Works on slices of the target that fit into a cache, and recomputes the tanh for the gradient."""
 
     SLICE_ELEMENTS = 1 << 21
 

@@ -1,4 +1,4 @@
-"""The decoder's first state, made of what the encoder has read:  h_0 = bridge(s).
+"""The initial decoder state from the encoder states:  h_0 = bridge(s).
 
 ======== ==================================================== ================================================
 bridge   h_0 of decoder layer j (and c_0 of an LSTM likewise)  source
@@ -25,11 +25,13 @@ BRIDGES = ("zero", "last", "mean", "mlp")
 def summarize(
     kind: str, states: Tensor, final_states: Sequence[State], padding: Padding, half: int
 ) -> Tuple[Tensor, ...]:
-    """What the bridge of that kind needs of the source: tensors (batch, dim).
+    """What a bridge of this kind needs to know about the source: tensors (batch, dim).
 
     Args:
+        kind: one of :data:`BRIDGES`.
         states: (batch, length, dim), the encoder's outputs, words first.
-        final_states: of every encoder layer.
+        final_states: the state of every encoder layer after the last word.
+        padding: where the words are.
         half: dims of ``states`` that belong to the left-to-right direction.
     """
     if kind == "zero":
@@ -43,13 +45,13 @@ def summarize(
 
 
 class Bridge(nn.Module):
-    """Maps a :func:`summarize`-d source to the first states of the decoder's layers.
+    """Maps the result of :func:`summarize` to the initial states of the decoder layers.
 
     Args:
         kind: one of :data:`BRIDGES`.
         source_dim: dims of the encoder's outputs.
-        encoder_states: per encoder layer, the dims of its (bidirectional) final state's vectors.
-        decoder_states: per decoder layer, the shapes of its state's tensors.
+        encoder_states: for each encoder layer, the dims of the vectors in its (bidirectional) final state.
+        decoder_states: for each decoder layer, the shapes of the tensors in its state.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Bridge(nn.Module):
         super().__init__()
         self.kind = kind
         self.shapes = decoder_states
-        # Only vectors are bridged: a short convolution starts with an empty past.
+        # The bridge maps only vectors; a short convolution starts with an empty past.
         vectors = [[shape[0] for shape in shapes if len(shape) == 1] for shapes in decoder_states]
         if kind == "last":
             self.sources = [_aligned(encoder_states, layer, part, len(vectors)) for layer, part in _pairs(vectors)]
@@ -78,7 +80,7 @@ class Bridge(nn.Module):
             )
 
     def forward(self, summary: Sequence[Tensor]) -> Optional[Tuple[State, ...]]:
-        """Tensors (batch, dim) of :func:`summarize` -> one state per decoder layer; None for zero states."""
+        """Tensors (batch, dim) from :func:`summarize` -> one state per decoder layer; None for zero states."""
         if self.kind == "zero":
             return None
         vectors = iter([transform(summary[source]) for transform, source in zip(self.maps, self.sources)])
@@ -95,9 +97,9 @@ def _pairs(vectors):
 
 
 def _aligned(encoder_states, layer: int, part: int, decoder_layers: int) -> int:
-    """Index, among all final vectors of the encoder, of the one that starts this part of this decoder layer.
+    """Index, among all final vectors of the encoder, of the one that initialises this part of this decoder layer.
 
-    Top layers belong together. A decoder LSTM behind an encoder without cell state takes h for both.
+    Layers are aligned at the top. If the encoder has no cell state, a decoder LSTM gets h for both parts.
     """
     source_layer = min(layer + max(len(encoder_states) - decoder_layers, 0), len(encoder_states) - 1)
     before = sum(len(state) for state in encoder_states[:source_layer])

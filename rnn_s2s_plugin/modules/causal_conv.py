@@ -1,4 +1,4 @@
-"""What every causal convolution here shares: looking back over a kept past, in training and step by step alike."""
+"""Shared parts of the causal convolutions, which keep their past as a tensor, in training and in decoding alike."""
 
 from typing import List, Optional, Tuple
 
@@ -8,15 +8,15 @@ from torch.autograd.function import once_differentiable
 
 
 def prepend_past(x: Tensor, past: Optional[Tensor], reach: int) -> Tuple[Tensor, Tensor]:
-    """Puts the last inputs before the new ones.
+    """Prepends the previous inputs to the new ones.
 
     Args:
         x: (batch, length, dim).
-        past: (batch, reach, dim), the inputs before ``x``; zeros when missing.
-        reach: positions that a convolution looks back, (kernel - 1) * dilation.
+        past: (batch, reach, dim), the inputs before ``x``; zeros if None.
+        reach: number of positions that a convolution looks back, (kernel - 1) * dilation.
 
     Returns:
-        (batch, reach + length, dim), and the ``past`` of the next call.
+        (batch, reach + length, dim), and the ``past`` for the next call.
     """
     if past is None:
         past = x.new_zeros(x.size(0), reach, x.size(2))
@@ -25,7 +25,7 @@ def prepend_past(x: Tensor, past: Optional[Tensor], reach: int) -> Tuple[Tensor,
 
 
 def look_back(padded: Tensor, kernel: int, dilation: int = 1) -> List[Tensor]:
-    """``kernel`` views (batch, length, dim) of what ``prepend_past`` made, the j-th of j * dilation positions ago."""
+    """``kernel`` views (batch, length, dim) of ``prepend_past``'s result, the j-th from j * dilation positions ago."""
     reach = (kernel - 1) * dilation
     return [padded.narrow(1, reach - tap * dilation, padded.size(1) - reach) for tap in range(kernel)]
 
@@ -36,7 +36,7 @@ def depthwise(padded: Tensor, taps: Tensor, dilation: int = 1) -> Tensor:
 
 
 class _Depthwise(torch.autograd.Function):
-    """Its gradient adds up in one tensor; PyTorch's own would make, fill and add one per tap."""
+    """Accumulates the gradient in one tensor; autograd would allocate, fill and add one per tap."""
 
     @staticmethod
     def forward(ctx, padded: Tensor, taps: Tensor, dilation: int) -> Tensor:

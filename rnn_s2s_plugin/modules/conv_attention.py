@@ -1,10 +1,10 @@
 """Attention whose context vectors go through a causal convolution:  c'_t = conv(c)_t.
 
-The output at step t then sees a window of past contexts and not only the present one.
+The output at step t then depends on a window of past contexts and not only on the current one.
 
-The convolutions here are written out rather than taken from ``fairseq.modules``: ``ConvTBC`` and ``LightweightConv``
-have no dilation and keep their decoding state under fairseq's incremental-state keys in (length, batch, dim) order,
-and ``LinearizedConvolution`` warns about deprecated hooks. These keep the last inputs as a plain tensor.
+The convolutions of ``fairseq.modules`` are not used: ``ConvTBC`` and ``LightweightConv`` have no dilation and keep
+their decoding state under fairseq's incremental-state keys in (length, batch, dim) order, and ``LinearizedConvolution``
+warns about deprecated hooks. Those below keep the last inputs as a plain tensor.
 """
 
 from typing import Optional, Tuple
@@ -22,7 +22,7 @@ CONTEXT_CONVS = ("depthwise", "gated", "lightweight")
 
 
 class CausalConv(nn.Module):
-    """One causal convolution: the output at t is made of the inputs at t, t-d, …, t-(k-1)d  (d: dilation).
+    """One causal convolution: the output at t depends on the inputs at t, t-d, …, t-(k-1)d  (d: dilation).
 
     ============ ============================================== =============================================
     kind         c'_t                                           source
@@ -32,15 +32,18 @@ class CausalConv(nn.Module):
     lightweight  W (Σ_j softmax(w^head)_j c_{t-jd}) + b         Wu et al. 2019 (dims of a head share weights)
     ============ ============================================== =============================================
 
-    ``depthwise`` begins with c_t itself and some of the past: until the attention knows where to look, contexts mixed
-    at random only blur what it learns from.
+    ``depthwise`` starts with c_t itself plus a little of the past: until attention has learnt where to look, a random
+    mixture of contexts would only blur its training signal.
 
     Args:
         kind: one of :data:`CONTEXT_CONVS`.
         dim: dims of input and output.
         kernel: number of taps k.
         dilation: distance between taps d.
-        heads: ``lightweight`` only, number of groups that share their weights; must divide ``dim``.
+        heads: only for ``lightweight``, number of groups of dims that share weights; must divide ``dim``.
+
+    Raises:
+        ValueError: for an unknown kind, or sizes that do not fit.
     """
 
     def __init__(self, kind: str, dim: int, kernel: int, dilation: int = 1, heads: int = 1):
@@ -65,32 +68,32 @@ class CausalConv(nn.Module):
 
     @property
     def starts_as_identity(self) -> bool:
-        """Whether the present context passes through the first matrix unchanged."""
+        """Whether the current context initially passes through unchanged."""
         return self.kind == "depthwise"
 
     @property
     def reach(self) -> int:
-        """Past positions that the next output depends on."""
+        """Number of past positions that an output depends on."""
         return (self.kernel - 1) * self.dilation
 
     def forward(self, x: Tensor, past: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
         """
         Args:
             x: (batch, length, dim).
-            past: (batch, reach, dim), the inputs before ``x``; zeros when missing.
+            past: (batch, reach, dim), the inputs before ``x``; zeros if None.
 
         Returns:
-            the output (batch, length, dim) and the ``past`` of the next call.
+            the output (batch, length, dim) and the ``past`` for the next call.
         """
         padded, past = prepend_past(x, past, self.reach)
         return self._combine(x, padded), past
 
     @torch.no_grad()
     def tap_shares(self) -> Tensor:
-        """(rows, kernel): how much of the output comes from each tap, the present first; rows sum to one.
+        """(rows, kernel): how much of the output comes from each tap, the current context first; rows sum to one.
 
-        Shares are of the Frobenius norms of what maps c_{t-jd} to c'_t (``gated``: what is added to c_t), or the
-        normalised weights themselves of every head (``lightweight``).
+        For ``lightweight`` these are the normalised weights of every head. Otherwise they are proportional to the
+        Frobenius norm of the matrix that maps c_{t-jd} to c'_t (for ``gated``: to what is added to c_t).
         """
         if self.kind == "lightweight":
             return torch.softmax(self.taps, dim=0).t()
@@ -121,8 +124,8 @@ class ContextConv(nn.Module):
         self.reach = sum(layer.reach for layer in self.layers)
 
     def forward(self, x: Tensor, past: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
-        """As :meth:`CausalConv.forward`, with the layers' pasts side by side in one (batch, reach, dim) tensor."""
-        pasts = [None] * len(self.layers) if past is None else past.split([la.reach for la in self.layers], dim=1)
+        """As :meth:`CausalConv.forward`, with the pasts of all layers joined in one (batch, reach, dim) tensor."""
+        pasts = [None] * len(self.layers) if past is None else past.split([layer.reach for layer in self.layers], dim=1)
         kept = []
         for layer, layer_past in zip(self.layers, pasts):
             x, layer_past = layer(x, layer_past)
@@ -135,7 +138,7 @@ class ConvAttention(nn.Module):
 
     >>> module = ConvAttention(Attention("general", 8, 6, 8), ContextConv("gated", 6, kernel=3))
     >>> source, padding = torch.randn(2, 5, 6), torch.zeros(2, 5, dtype=torch.bool)
-    >>> memory = module.attention.project_keys(source, padding)
+    >>> memory = module.project_keys(source, padding)
     >>> contexts, weights, past = module(torch.randn(2, 4, 8), memory)         # four target positions at once
     >>> contexts.shape, weights.shape
     (torch.Size([2, 4, 6]), torch.Size([2, 1, 4, 5]))
@@ -147,6 +150,10 @@ class ConvAttention(nn.Module):
         self.attention = attention
         self.conv = conv
 
+    def project_keys(self, source: Tensor, padding: Tensor) -> AttentionMemory:
+        """As :meth:`Attention.project_keys`."""
+        return self.attention.project_keys(source, padding)
+
     def forward(
         self,
         query: Tensor,
@@ -157,8 +164,8 @@ class ConvAttention(nn.Module):
         """
         Args:
             query: (batch, T, query_dim).
-            memory: from ``attention.project_keys``.
-            past: (batch, conv.reach, source_dim), from the call before.
+            memory: from :meth:`project_keys`.
+            past: (batch, conv.reach, source_dim), from the previous call.
             previous: as in :meth:`Attention.forward`.
 
         Returns:

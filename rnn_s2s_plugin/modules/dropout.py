@@ -1,4 +1,4 @@
-"""Dropout of (batch, length, dim): of single numbers, of whole dims of a sentence, or of whole words."""
+"""Dropout on (batch, length, dim): of single numbers, of whole dims of a sentence, or of whole words."""
 
 from typing import Any, Optional, Sequence, Union
 
@@ -12,7 +12,7 @@ LEVELS = 1 << 16
 
 
 class TrainingDropout(nn.Module):
-    """Dropout in training, and in generation where ``--retain-dropout`` asks for it."""
+    """Dropout in training, and in generation with ``--retain-dropout``."""
 
     def __init__(self, rate: float):
         super().__init__()
@@ -26,11 +26,11 @@ class TrainingDropout(nn.Module):
         retain_dropout_modules: Optional[Union[str, Sequence[str]]] = None,
         **_: Any,
     ) -> None:
-        """fairseq calls this before it generates; ``--retain-dropout`` keeps dropout on, in all modules or those named.
+        """Called by fairseq before it generates; ``--retain-dropout`` keeps dropout active, in all modules or in some.
 
         Args:
             name: path of this module in the model, such as ``decoder.embed.dropout``.
-            retain_dropout_modules: the beginnings of such paths, as a list or with commas between them.
+            retain_dropout_modules: prefixes of such paths, as a list or separated by commas.
         """
         chosen = retain_dropout_modules or ""
         chosen = chosen.split(",") if isinstance(chosen, str) else chosen
@@ -57,9 +57,9 @@ class SequenceDropout(TrainingDropout):
 
 
 class WordDropout(TrainingDropout):
-    """All dims of a position are zero, each position for itself.
+    """Sets all dims of a position to zero, independently for each position.
 
-    (Gal & Ghahramani 2016, section 4.2, drop a word type, that is all its occurrences in a sentence, at once.)
+    (Gal & Ghahramani 2016, section 4.2, drop word types, that is, all occurrences of a word in a sentence.)
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,10 +67,10 @@ class WordDropout(TrainingDropout):
 
 
 def dropout(x: Tensor, rate: float) -> Tensor:
-    """Zeros with probability ``rate``, the other numbers scaled so that the mean stays (Srivastava et al. 2014).
+    """Sets numbers to zero with probability ``rate`` and scales the others to keep the mean (Srivastava et al. 2014).
 
-    On CPU PyTorch draws a random number per element, which takes longer than a small recurrent layer; here one draw
-    of 64 bits serves four elements. The rate is then a multiple of 2^-16, and the scale is exact for it.
+    On CPU PyTorch draws one random number per element, which takes longer than a small recurrent layer; here one draw
+    of 64 bits is used for four elements. The rate is rounded to a multiple of 2^-16, and the scale matches it exactly.
     """
     return F.dropout(x, rate) if x.is_cuda else _Dropout.apply(x, min(round(rate * LEVELS), LEVELS - 1))
 

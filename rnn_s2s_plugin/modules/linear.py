@@ -1,4 +1,4 @@
-"""A linear layer that beam search can use faster."""
+"""A linear layer that is faster in beam search."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from ..compat.packing import linear, pack
 
 
 class Linear(nn.Linear):
-    """As PyTorch's; before generation its matrix is packed."""
+    """``nn.Linear`` whose matrix is packed before generation (see ``compat.packing``)."""
 
     packed = None
 
@@ -18,5 +18,5 @@ class Linear(nn.Linear):
         return linear(x, self.weight, self.bias, self.packed)
 
     def make_generation_fast_(self, **_: Any) -> None:
-        """fairseq calls this before it generates."""
+        """Called by fairseq before it generates."""
         self.packed = pack([self.weight], [] if self.bias is None else [self.bias])

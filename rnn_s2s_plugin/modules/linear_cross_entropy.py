@@ -1,4 +1,4 @@
-"""Label-smoothed cross entropy of a linear layer's outputs, without ever holding all the logits.
+"""Label-smoothed cross entropy of the outputs of a linear layer, without holding all logits at once.
 
 With logits z = W x + b, p = softmax(z), V words, target y and smoothing ε spread over the V - 1 other words
 (Szegedy et al. 2016, as fairseq has it):
@@ -6,18 +6,18 @@ With logits z = W x + b, p = softmax(z), V words, target y and smoothing ε spre
     loss = (1 - ε - ε') (-log p_y) + ε' Σ_v (-log p_v)        ε' = ε / (V - 1)
     d loss / d z = p - (1 - ε - ε') onehot(y) - ε'
 
-The last line needs nothing but p, so a slice of positions at a time goes through its logits, their softmax, its loss
-and its gradients while they are in cache; what is kept for backward is as large as x, W and b. Three matrix products
-in all, as many as without slices, and little else: log p is never formed. With s = log Σ_v exp(z_v), read off the
-largest logit and its probability as s = max z - log max p,
+The last line needs only p. So the positions are processed in slices: the logits of a slice, their softmax, the loss and
+the gradients are computed while they are in cache, and what is saved for backward is only as large as x, W and b. This
+takes three matrix products in total, as many as without slices, and little else: log p is never computed. With
+s = log Σ_v exp(z_v), obtained from the largest logit and its probability as s = max z - log max p,
 
     -log p_y = s - z_y        Σ_v (-log p_v) = V s - Σ_v z_v        Σ_v z_v = (Σ_v W_v) · x + Σ_v b_v
 
-Where positions have weights w, their gradient by z is w times as large; that factor is put on x and on the gradient by
-x, which are narrower than the logits.
+If positions have weights w, the gradient with respect to z is multiplied by w; the code multiplies x and the gradient
+with respect to x instead, which are narrower than the logits.
 
-R-Drop (Liang et al. 2021) has every target twice, under two dropout masks, and pulls the two distributions p and q
-together. With the difference d of their logits, whose normalisers cancel, and E_p d = Σ_v p_v d_v:
+R-Drop (Liang et al. 2021) predicts every target twice, under two dropout masks, and pulls the two distributions p and q
+together. With the difference d of their logits, in which the normalisers cancel, and E_p d = Σ_v p_v d_v:
 
     divergence = ½ (KL(p ‖ q) + KL(q ‖ p)) = ½ Σ_v (p_v - q_v) d_v = ½ (E_p d - E_q d)
     2 d divergence / d z = (p - q) + p (d - E_p d) for p's logits, and (q - p) - q (d - E_q d) for q's
@@ -29,10 +29,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Positions worked on at a time: as many as have so many logits, though enough for fast matrix products.
+# Logits per slice of positions, and the fewest positions of a slice, which fast matrix products need.
 SLICE_LOGITS = {"cpu": 1 << 21, "cuda": 1 << 26}
 SLICE_POSITIONS = 256
-# Gradients of logits are tiny: in float16 they are scaled up, though not so far that a slice's sum overflows.
+# Gradients of logits are tiny: in float16 they are scaled up, but not so much that the sum over a slice overflows.
 HALF_SCALE = 16.0
 
 
@@ -57,19 +57,18 @@ def linear_cross_entropy(
 ) -> Losses:
     """
     Args:
-        x: (positions, dim), padding left out.
+        x: (positions, dim), without padding.
         weight: (V, dim).
         bias: (V,).
         target: (positions,), word numbers.
         smoothing: ε.
-        count_correct: whether to find the most probable words too, one more pass over the logits.
-        pull: α of R-Drop. Above 0, positions 2 i and 2 i + 1 are a pair, and the loss has α divergences more.
-        position_weights: (positions,), float32 or wider, what each position's loss is multiplied by; without R-Drop
-            only.
+        count_correct: whether to find the most probable words too, which takes one more pass over the logits.
+        pull: α of R-Drop. If above 0, positions 2 i and 2 i + 1 are a pair, and α times their divergence is added.
+        position_weights: (positions,), float32 or wider, factors for the loss of each position; only without R-Drop.
     """
     assert not (pull and position_weights is not None), "pairs have no weights"
     with torch.autocast(x.device.type, enabled=False):
-        # Asked here, as within the function autograd is off. In validation gradients would be two thirds of the work.
+        # Asked here: inside the function autograd is off. In validation gradients would be two thirds of the work.
         wanted = torch.is_grad_enabled()
         return Losses(
             *_LinearCrossEntropy.apply(
@@ -95,15 +94,15 @@ class _LinearCrossEntropy(torch.autograd.Function):
         ctx.types = x.dtype, weight.dtype, bias.dtype
         # Under autocast the features come in half precision and the parameters do not; in-place products need one type.
         weight, bias = weight.to(x.dtype), bias.to(x.dtype)
-        vocabulary, rest = len(weight), smoothing / (len(weight) - 1)
-        hit = 1 - smoothing - rest
+        vocabulary, rest = len(weight), smoothing / (len(weight) - 1)  # rest: ε'
+        hit = 1 - smoothing - rest  # the factor of -log p_y
         # Sums are float32 at least: losses, and the gradients of weight and bias.
         wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
         wanted = wanted and any(ctx.needs_input_grad[:3])
         gradients = _Gradients(x, weight, bias, wide, position_weights) if wanted else None
         s, z_y = x.new_zeros(len(x), dtype=wide), x.new_zeros(len(x), dtype=wide)
         correct, divergence = x.new_zeros(2, dtype=wide)
-        # Even, so that no pair is cut.
+        # Even, so that no pair is split.
         width = max(SLICE_POSITIONS, SLICE_LOGITS.get(x.device.type, 1 << 26) // vocabulary // 2 * 2)
         logits = x.new_empty(min(width, len(x)), vocabulary)
         probabilities = _buffer_for_softmax(logits, wide)
@@ -144,9 +143,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def _buffer_for_softmax(logits: Tensor, wide: torch.dtype) -> Optional[Tensor]:
-    """Where a CPU computes softmax in place: the logits themselves, or a buffer as large for those in half precision.
+    """Where a CPU writes the softmax: over the logits themselves or, in half precision, into a buffer of the same size.
 
-    A new tensor for every slice would fall out of the cache; a GPU has room, and reads half precision as it goes.
+    A new tensor for every slice would not stay in the cache. A GPU has enough memory and needs no buffer.
     """
     if logits.is_cuda:
         return None
@@ -163,7 +162,7 @@ def _softmax(z: Tensor, wide: torch.dtype, buffer: Optional[Tensor]) -> Tuple[Te
 
 
 class _Pairs:
-    """The divergence of the distributions at positions 2 i and 2 i + 1 of a slice, with buffers for its largest."""
+    """The divergence of the distributions at positions 2 i and 2 i + 1 of a slice, with buffers for all slices."""
 
     def __init__(self, logits: Tensor, wide: torch.dtype, pull: float):
         self.half_pull = pull / 2
@@ -171,7 +170,7 @@ class _Pairs:
         self.difference, self.work = (logits.new_empty(shape, dtype=wide) for _ in range(2))
 
     def keep_difference(self, z: Tensor) -> None:
-        """d, of a slice's logits."""
+        """Stores d for the logits of a slice."""
         z, u = z.view(-1, 2, z.size(1)).unbind(1)
         self.difference[: len(z)].copy_(z).sub_(u)
 
@@ -187,7 +186,7 @@ class _Pairs:
 
 
 class _Gradients:
-    """Of the loss by x, W and b, summed up slice by slice; in float16 too large by ``HALF_SCALE``."""
+    """Gradients of the loss with respect to x, W and b, accumulated over slices; in float16 times ``HALF_SCALE``."""
 
     def __init__(self, x: Tensor, weight: Tensor, bias: Tensor, wide: torch.dtype, position_weights: Optional[Tensor]):
         self.inputs = x, weight
@@ -196,7 +195,7 @@ class _Gradients:
         self.position_weights = None if position_weights is None else position_weights.to(wide).unsqueeze(1)
 
     def add(self, part: slice, z: Tensor, p: Tensor, y: Tensor, hit: float, rest: float) -> None:
-        """A slice's share; ``p``, and ``z`` in its own precision, become the gradient by the logits."""
+        """Adds a slice; ``p``, and in half precision ``z``, are overwritten with the gradient of the logits."""
         x, weight = self.inputs
         x = x[part]
         p.scatter_add_(1, y, p.new_full(y.shape, -hit))

@@ -1,8 +1,8 @@
-"""Gated linear recurrences  h_t = a_t ⊙ h_{t-1} + b_t,  gates from the input alone.
+"""Gated linear recurrences  h_t = a_t ⊙ h_{t-1} + b_t  whose gates depend only on the input.
 
-As nothing but the elementwise recurrence depends on the past, the matrix products of all positions are one call and
-the recurrence is a scan. Gates and state are float32 whatever the precision of the rest: in bfloat16 a gate near 1
-rounds to exactly 1 and the state drifts.
+Only the elementwise recurrence depends on the past, so one call computes the matrix products of all positions and the
+recurrence is a scan. Gates and state are float32 whatever the precision of the rest: in bfloat16 a gate near 1 rounds
+to exactly 1 and the state drifts.
 """
 
 from typing import Optional, Tuple
@@ -39,7 +39,10 @@ class LinearRecurrence(nn.Module):
         input_dim: dims of x_t.
         hidden_dim: dims of h_t and of the output.
         conv_kernel: taps of the short convolution; 0 for none.
-        output_gate: whether outputs are gated.
+        output_gate: whether to gate the outputs.
+
+    Raises:
+        ValueError: for an unknown cell.
     """
 
     def __init__(self, cell: str, input_dim: int, hidden_dim: int, conv_kernel: int = 0, output_gate: bool = False):
@@ -55,9 +58,9 @@ class LinearRecurrence(nn.Module):
         self._spread_memories()
 
     def _spread_memories(self) -> None:
-        """Biases with which dims start out remembering over spans of 1 to 16 positions (Tallec & Ollivier 2018).
+        """Biases for which the dims initially remember over 1 to 16 positions (Tallec & Ollivier 2018).
 
-        Without them all would forget half at every step.
+        Without them every dim would forget half at every step.
         """
         spans = torch.empty(self.hidden_dim).uniform_(1, LONGEST_SPAN)
         with torch.no_grad():
@@ -78,9 +81,9 @@ class LinearRecurrence(nn.Module):
         """
         Args:
             x: (batch, length, input_dim).
-            state: from the call before, shaped as ``state_shapes``; zero when missing.
-            lengths: (batch,), the words of each sentence where the rest is padding; h then stays as it was after the
-                last word. (What the short convolution keeps is not meant to be used after padding.)
+            state: from the previous call, with the shapes of ``state_shapes``; zero if None.
+            lengths: (batch,), number of words if padding follows; h then keeps its value after the last word. (The past
+                of the short convolution must not be used after padding.)
 
         Returns:
             outputs (batch, length, hidden_dim) and the state after the last word.
@@ -116,6 +119,6 @@ class ShortConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
 
     def forward(self, x: Tensor, past: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
-        """x (batch, length, dim), past (batch, kernel - 1, dim) -> output like x, and the next past."""
+        """x (batch, length, dim), past (batch, kernel - 1, dim) -> output like x, and the past for the next call."""
         padded, past = prepend_past(x, past, self.kernel - 1)
         return F.silu(depthwise(padded, self.taps) + self.bias), past

@@ -28,7 +28,7 @@ class OutputFactor(nn.Module):
 
 
 class OutputProjection(nn.Module):
-    """W_y o_t + b_y, with W_y of its own or the target embedding's (Press & Wolf 2017; Inan et al. 2017)."""
+    """W_y o_t + b_y; W_y may be the target embedding (Press & Wolf 2017; Inan et al. 2017)."""
 
     packed = None
 
@@ -42,9 +42,9 @@ class OutputProjection(nn.Module):
         return linear(x, self.weight, self.bias, self.packed)
 
     def make_generation_fast_(self, **_: Any) -> None:
-        """Before fairseq generates: packs W_y, or else stores it by columns, apart from a tied embedding.
+        """Called by fairseq before it generates: packs W_y, or else copies it into column order.
 
-        CPU products with few rows take half of the time.
+        This halves the time of CPU products with few rows.
         """
         self.packed = pack([self.weight], [self.bias])
         if self.packed is None and not self.weight.is_cuda:
@@ -52,13 +52,13 @@ class OutputProjection(nn.Module):
 
 
 class ClusteredSoftmax(AdaptiveSoftmax):
-    """fairseq's adaptive softmax (Grave et al. 2017), from which ``adaptive_loss`` learns every word.
+    """fairseq's adaptive softmax (Grave et al. 2017), corrected so that ``adaptive_loss`` learns every word.
 
-    That criterion takes padding's number for padding in the rare words' clusters too, where it is a word's number
-    within the cluster. Here an impossible word stands at that place, and the others move up.
+    That criterion ignores the padding index also in the clusters of rare words, where it is the index of a word within
+    the cluster. Here an impossible word is inserted at this index, and the words after it move up.
 
     Args:
-        padding: padding's number in the dictionary; the rest as in fairseq.
+        padding: index of padding in the dictionary; the other arguments as in fairseq.
     """
 
     def __init__(self, *args: Any, padding: int, **kwargs: Any):

@@ -1,8 +1,8 @@
 """Recurrent layers and stacks of them, with one interface for nonlinear (cuDNN/oneDNN) and linear recurrences.
 
-A layer's state is a tuple of tensors with the batch first; the first one is h. Sentences stand at the left of their
-rows here, padding at the right, so that nothing recurrent has to know about padding; :class:`Padding` brings them there
-and back.
+A layer's state is a tuple of tensors with the batch first; the first tensor is h. Here the words of a sentence come
+first and padding follows ("words first"), so that recurrences need not know about padding; :class:`Padding` converts
+between this order and the original one.
 """
 
 from functools import partial
@@ -23,7 +23,7 @@ State = Tuple[Tensor, ...]
 
 
 class Padding:
-    """Where the words of a batch are, whichever side it is padded on (fairseq pads sources on the left).
+    """Where the words of a batch are, on whichever side it is padded (fairseq pads sources on the left).
 
     Args:
         mask: (batch, length), True where there is no word.
@@ -34,35 +34,35 @@ class Padding:
         self.lengths = (~mask).sum(1)
         position = torch.arange(mask.size(1), device=mask.device).expand_as(mask)
         lengths, pads = self.lengths.unsqueeze(1), mask.cumsum(1)
-        # Where every position goes: words in their order, then what is no word. Sorting would say the same, slower.
+        # Where every position goes: words in their order, then padding. Sorting would give the same, but is slower.
         place = torch.where(mask, lengths + pads - 1, position - pads)
         words_first = torch.empty_like(place).scatter_(1, place, position)
         mirrored = torch.where(position < lengths, lengths - 1 - position, position)
         first = torch.arange(len(mask), device=mask.device).unsqueeze(1) * mask.size(1)
-        # As rows of the whole batch.
+        # As indices into the flattened batch.
         self._original, self._words_first, self._mirrored = (
             (order + first).flatten() for order in (place, words_first, mirrored)
         )
 
     def words_first(self, x: Tensor) -> Tensor:
-        """(batch, length, …): words moved to the left, in their order."""
+        """(batch, length, …) in the original order -> words first."""
         return _Permutation.apply(x, self._words_first, self._original)
 
     def original(self, x: Tensor) -> Tensor:
-        """Undoes :meth:`words_first`."""
+        """The inverse of :meth:`words_first`."""
         return _Permutation.apply(x, self._original, self._words_first)
 
     def reverse(self, x: Tensor) -> Tensor:
-        """Reverses the words of every sentence (given with words first); its own inverse."""
+        """Reverses the words of every sentence (words first); it is its own inverse."""
         return _Permutation.apply(x, self._mirrored, self._mirrored)
 
     def last_word(self, x: Tensor) -> Tensor:
-        """(batch, dim): what stands at the last word (given with words first)."""
+        """(batch, length, dim), words first -> (batch, dim) at the last word."""
         return _last_word(x, self.lengths)
 
 
 class _Permutation(torch.autograd.Function):
-    """Positions in another order. That the gradient is the inverse order, autograd does not know: it would add up."""
+    """Reorders positions. Its gradient is the inverse permutation; autograd would use a slower scatter-add."""
 
     @staticmethod
     def forward(ctx, x: Tensor, rows: Tensor, inverse: Tensor) -> Tensor:
@@ -99,8 +99,8 @@ class NonlinearRecurrence(nn.Module):
         """
         Args:
             x: (batch, length, input_dim).
-            state: from the call before; zero when missing.
-            lengths: (batch,), the words of each sentence; the state returned is then the one after the last word.
+            state: from the previous call; zero if None.
+            lengths: (batch,), number of words; the returned state is then the one after the last word.
 
         Returns:
             outputs (batch, length, hidden_dim) and the state.
@@ -118,7 +118,7 @@ class NonlinearRecurrence(nn.Module):
         return y, tuple(part.squeeze(0) for part in (state if self.has_cell_state else (state,)))
 
     def make_generation_fast_(self, **_: Any) -> None:
-        """Before fairseq generates: packs an LSTM's matrices, which oneDNN's LSTM does at every step of the search."""
+        """Called by fairseq before it generates: packs an LSTM's matrices; oneDNN's LSTM would do so at every step."""
         if self.has_cell_state:
             w_input, w_hidden, *biases = self.rnn.all_weights[0]
             self.packed = pack([w_input, w_hidden], biases)
@@ -127,21 +127,34 @@ class NonlinearRecurrence(nn.Module):
         return x.size(1) == 1 and self.packed is not None and self.packed.serves(x)
 
     def _step(self, x: Tensor, h: Tensor, c: Tensor):
-        write, forget, candidate, output = self.packed(torch.cat([x, h], dim=1)).chunk(4, dim=1)
-        c = (forget.sigmoid_() * c).addcmul_(write.sigmoid_(), candidate.tanh_())
-        h = c.tanh().mul_(output.sigmoid_())
+        h, c = lstm_step(self.packed(torch.cat([x, h], dim=1)), c)
         return h.unsqueeze(1), (h, c)
 
     def _with_last_cell_state(self, x: Tensor, state, lengths: Tensor):
-        # The LSTM's cell state at the last word is not among its outputs: packing is the one way to it. It costs a
-        # host synchronisation and, on CPU, about twice the time, so it is done only for a bridge that asks for it.
+        # The LSTM's cell state at the last word is not among its outputs; only packing gives it. Packing costs a host
+        # synchronisation and, on CPU, about twice the time, so it is done only for a bridge that needs it.
         packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
         y, state = self.rnn(packed, state)
         y, _ = pad_packed_sequence(y, batch_first=True, total_length=x.size(1))
         return y, tuple(part.squeeze(0) for part in state)
 
 
-# Every cell's layer, made of input_dim and hidden_dim. A new cell is an entry here (docs/extending.md).
+def lstm_step(gates: Tensor, c: Tensor) -> Tuple[Tensor, Tensor]:
+    """c ← σ(f) ⊙ c + σ(i) ⊙ tanh(g);  h = σ(o) ⊙ tanh(c).  For inference: ``gates`` is overwritten.
+
+    Args:
+        gates: (batch, 4 * hidden_dim), W x + U h + b in PyTorch's order i, f, g, o.
+        c: (batch, hidden_dim), the cell state before the step.
+
+    Returns:
+        h and c after the step.
+    """
+    i, f, g, o = gates.chunk(4, dim=1)
+    c = (f.sigmoid_() * c).addcmul_(i.sigmoid_(), g.tanh_())
+    return c.tanh().mul_(o.sigmoid_()), c
+
+
+# Cell -> its layer, a function of input_dim and hidden_dim. A new cell is an entry here (docs/extending.md).
 CELLS: Dict[str, Callable[..., nn.Module]] = {
     **{cell: partial(NonlinearRecurrence, cell) for cell in NONLINEAR_CELLS},
     **{cell: partial(LinearRecurrence, cell) for cell in LINEAR_CELLS},
@@ -149,13 +162,13 @@ CELLS: Dict[str, Callable[..., nn.Module]] = {
 
 
 def recurrence(cell: str, input_dim: int, hidden_dim: int, conv_kernel: int = 0, output_gate: bool = False):
-    """The layer of that name; ``conv_kernel`` and ``output_gate`` are of the linear recurrences."""
+    """A layer with this cell; ``conv_kernel`` and ``output_gate`` apply to linear recurrences only."""
     options = {"conv_kernel": conv_kernel, "output_gate": output_gate} if cell in LINEAR_CELLS else {}
     return CELLS[cell](input_dim, hidden_dim, **options)
 
 
 class BidirectionalRecurrence(nn.Module):
-    """Two layers of half the output each, one of which reads the sentence from its end (Schuster & Paliwal 1997)."""
+    """Two layers, each with half of the output dims; the second reads from the end (Schuster & Paliwal 1997)."""
 
     def __init__(self, forward_layer: nn.Module, backward_layer: nn.Module):
         super().__init__()
@@ -167,13 +180,13 @@ class BidirectionalRecurrence(nn.Module):
         """x (batch, length, dim) with words first -> outputs (batch, length, hidden_dim) and both final states."""
         ahead, ahead_state = self.forward_layer(x, lengths=lengths)
         back, back_state = self.backward_layer(padding.reverse(x), lengths=lengths)
-        # The short convolution's past (three dims) is of no use after the last word.
+        # The past of the short convolution (three dims) is not needed after the last word.
         pairs = [pair for pair in zip(ahead_state, back_state) if pair[0].dim() == 2]
         return torch.cat([ahead, padding.reverse(back)], dim=-1), tuple(torch.cat(pair, dim=-1) for pair in pairs)
 
 
 class RepeatedRandomness:
-    """Gives every step of a loop the random numbers of the first, so that all have the same dropout masks."""
+    """Gives every step of a loop the random numbers of the first, so that all steps have the same dropout masks."""
 
     def __init__(self, device: torch.device):
         on_gpu = device.type == "cuda"
@@ -181,21 +194,24 @@ class RepeatedRandomness:
         self.state = self.generator.get_state()
 
     def rewind(self) -> None:
-        """To be called at the beginning of every step."""
+        """Call this at the beginning of every step."""
         self.generator.set_state(self.state)
 
 
 class RecurrentStack(nn.Module):
-    """Layers on top of each other:  x ← [x +] dropout(layer(norm(x))),  and a norm at the end if there are norms.
+    """Stacked layers:  x ← [x +] dropout(layer(norm(x))),  with a final norm if there are norms.
 
     Args:
         layers: the recurrent layers, in order.
         input_dim: dims of the stack's input.
-        residual_from: the first layer (from 1) with a residual connection; 0 for none.
+        residual_from: the first layer, counted from 1, with a residual connection; 0 for none.
         layer_norm: normalise the input of every layer and the output of the last.
         dropout: applied between layers.
-        outputs_used: False where only final states are wanted of the stack; the last norm is then left out, as it
+        outputs_used: False if only the final states of the stack are used; the last norm is then left out, as it
             would get no gradient.
+
+    Raises:
+        ValueError: for a residual layer whose input and output dims differ.
     """
 
     def __init__(
@@ -235,8 +251,8 @@ class RecurrentStack(nn.Module):
         """
         Args:
             x: (batch, length, input_dim).
-            states: one per layer, from the call before; zero when missing.
-            context: (batch, length, context_dim), given to every layer beside its input.
+            states: one per layer, from the previous call; zero if None.
+            context: (batch, length, context_dim), concatenated to the input of every layer.
 
         Returns:
             outputs (batch, length, output_dim) and the new states.
@@ -251,12 +267,12 @@ class RecurrentStack(nn.Module):
         return self._norm(x, len(self.layers)), tuple(new_states)
 
     def encode(self, x: Tensor, padding: Padding, final_states: bool = False) -> Tuple[Tensor, Tuple[State, ...]]:
-        """The same over whole sentences, in one or both directions.
+        """As :meth:`forward`, over whole sentences, in one or both directions.
 
         Args:
             x: (batch, length, input_dim), words first.
             padding: where the words are.
-            final_states: whether the states after each sentence's last word are wanted (an LSTM then has to pack).
+            final_states: whether the states after the last word of each sentence are needed (an LSTM then packs).
         """
         lengths = padding.lengths if final_states else None
         states = []

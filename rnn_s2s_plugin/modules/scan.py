@@ -1,11 +1,11 @@
 """The gated linear recurrence  h_t = (1 - z_t) ⊙ h_{t-1} + z_t ⊙ c_t  with  z_t = σ(g_t),  for all t.
 
-Gates and candidates of all positions are known beforehand; what is left is elementwise. On a GPU it is one kernel
-(``scan_triton.py``). On a CPU it is bound by memory, and a loop of one in-place operation per position reads and writes
-every number just once; only where a position has too few numbers to be worth an operation, many chunks of the sequence
-go through that loop side by side, and what each chunk hands to the next is added afterwards (Martin & Cundy 2018,
-"Parallelizing linear recurrent neural nets over sequence length"). Nothing is divided and no logarithm is taken, so
-gates near 0 and near 1 are as exact as in a step-by-step loop.
+Gates and candidates of all positions are known in advance; the recurrence itself is elementwise. On a GPU it is one
+kernel (``scan_triton.py``). On a CPU it is limited by memory bandwidth, and a loop with one in-place operation per
+position reads and writes every number just once. If a position has too few numbers to be worth an operation, the loop
+goes through many chunks of the sequence side by side, and the state that each chunk passes to the next is added
+afterwards (Martin & Cundy 2018, "Parallelizing linear recurrent neural nets over sequence length"). There are no
+divisions and logarithms, so gates near 0 and near 1 are as exact as in a step-by-step loop.
 """
 
 from importlib.util import find_spec
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# A position of fewer numbers than this takes less time than the call of its operation; an operation on so many takes
-# longer. Where the first is so, sequences are cut into chunks until the second is.
+# An operation on fewer numbers than FEW_NUMBERS takes less time than its call; with MANY_NUMBERS the work dominates. If
+# a position has fewer than the first, sequences are cut into so many chunks that an operation works on the second.
 FEW_NUMBERS = 1 << 11
 MANY_NUMBERS = 1 << 16
 
@@ -27,12 +27,15 @@ def gated_scan(gate: Tensor, candidate: Tensor, h0: Optional[Tensor] = None) -> 
     """All states of ``h_t = (1 - σ(g_t)) h_{t-1} + σ(g_t) c_t``.
 
     Args:
-        gate: (batch, length, dim), g_t; where it is -inf, h stays as it was.
+        gate: (batch, length, dim), g_t; where it is -inf, h does not change.
         candidate: (batch, length, dim), c_t.
-        h0: (batch, dim), the state before the first position; zero when missing.
+        h0: (batch, dim), the state before the first position; zero if None.
 
     Returns:
-        (batch, length, dim): h_1 … h_length, in float32 at least: in bfloat16 a gate near 1 rounds to exactly 1.
+        (batch, length, dim): h_1 … h_length, at least in float32: in bfloat16 a gate near 1 rounds to exactly 1.
+
+    Raises:
+        ValueError: for shapes that do not match.
     """
     if gate.shape != candidate.shape or gate.dim() != 3:
         shapes = f"{tuple(gate.shape)} and {tuple(candidate.shape)}"
@@ -52,7 +55,7 @@ def gated_scan(gate: Tensor, candidate: Tensor, h0: Optional[Tensor] = None) -> 
 
 
 class _GatedScan(torch.autograd.Function):
-    """Keeps the states only; the gradient by h is the same recurrence run from the end."""
+    """Saves only the states; the gradient with respect to h is the same recurrence run from the end."""
 
     @staticmethod
     def forward(ctx, gate: Tensor, candidate: Tensor, h0: Tensor) -> Tensor:
@@ -79,7 +82,7 @@ class _GatedScan(torch.autograd.Function):
 
 
 def _chunks(x: Tensor) -> int:
-    """How many chunks of each sequence to work on side by side; 1 for the plain loop."""
+    """The number of chunks of each sequence to work on side by side; 1 for the plain loop."""
     numbers = x.size(0) * x.size(2)
     return min(MANY_NUMBERS // numbers, isqrt(x.size(1))) if numbers <= FEW_NUMBERS else 1
 

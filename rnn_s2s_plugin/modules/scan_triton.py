@@ -1,9 +1,9 @@
 """The gated linear recurrence of ``scan.py`` as one kernel each way for GPUs.
 
-A program has some dims of one sentence and goes through it a tile of positions after the other. Within a tile the steps
-h ← a h + b are composed in a tree, all positions at once (Blelloch 1990, "Prefix sums and their applications"); between
-tiles one row is carried on. Gates are made of what the matrix product left in memory, in whatever precision, and every
-number is read and written once; all arithmetic is float32.
+A program handles some dims of one sentence, one tile of positions after the other. Within a tile the steps h ← a h + b
+are composed in a tree, all positions at once (Blelloch 1990, "Prefix sums and their applications"); from tile to tile
+one row is carried over. Gates are computed from the result of the matrix product, in whatever precision it is, and
+every number is read and written once; all arithmetic is float32.
 """
 
 import torch
@@ -81,7 +81,7 @@ def _backward_kernel(
 
 
 def _rows(x: Tensor) -> Tensor:
-    """The kernels take any strides but the last dim's."""
+    """The kernels accept any strides except for the last dim, which must be contiguous."""
     return x if x.stride(2) == 1 else x.contiguous()
 
 

@@ -1,4 +1,4 @@
-"""The k largest numbers of long rows, such as the log-probabilities of a vocabulary."""
+"""The k largest numbers in long rows, such as the log-probabilities of a vocabulary."""
 
 from typing import Tuple
 
@@ -10,14 +10,14 @@ FEW_NUMBERS = 1 << 16
 
 
 def top_k(x: Tensor, added: Tensor, k: int) -> Tuple[Tensor, Tensor]:
-    """As ``torch.topk`` of each group's numbers, in one fast pass where they are many.
+    """As ``torch.topk`` over all numbers of a group, but with one fast pass if there are many.
 
-    The k largest numbers lie in the k blocks with the largest maxima: those blocks alone are searched. PyTorch on CPU
-    pairs every number with its index first, which takes longer; on GPUs PyTorch's own is used.
+    The k largest numbers lie in the k blocks with the largest maxima, so only these blocks are searched. PyTorch on CPU
+    first pairs every number with its index, which takes longer; on GPUs PyTorch's function is used.
 
     Args:
         x: (groups, rows, n), contiguous or not.
-        added: (groups, rows), what is added to all numbers of a row.
+        added: (groups, rows), added to all numbers of a row.
         k: at most rows * n.
 
     Returns:

@@ -1,6 +1,6 @@
-"""fairseq's features, each driven on every architecture: the table that ``docs/features.md`` is written from.
+"""fairseq's features, each tested on every architecture: the table from which ``docs/features.md`` is generated.
 
-A feature is a function of the world it is tried in (:class:`World`); its docstring is what it shows.
+A feature is a test function of a :class:`World`; its docstring says what it shows, in that table.
 """
 
 import importlib.util
@@ -91,7 +91,7 @@ def feature(options: str, needs_attention: bool = False) -> Callable:
 
 @feature("--beam 1, --beam 5, --unnormalized")
 def beam_search(world: World) -> None:
-    """Translates every sentence; of single words five hypotheses at a time never find a worse one."""
+    """Translates every sentence; for one-word outputs beam 5 never finds a worse hypothesis than beam 1."""
     world.generate("--beam", 5)
     options = ("--unnormalized", "--max-len-b", 1)
     one, five = (world.generate("--beam", beam, *options).field("H") for beam in (1, 5))
@@ -110,7 +110,7 @@ def n_best(world: World) -> None:
 
 @feature("--sampling, --sampling-topk, --sampling-topp")
 def sampling(world: World) -> None:
-    """The same with the same seed, another with another; top-1 sampling is greedy search."""
+    """Reproducible with the same seed, different with another; top-1 sampling equals greedy search."""
     options = ("--sampling", "--beam", 1)
     first, again, other = (world.texts(world.generate(*options, "--seed", seed)) for seed in (1, 1, 2))
     assert first == again != other
@@ -120,14 +120,14 @@ def sampling(world: World) -> None:
 
 @feature("--diverse-beam-groups 2, --diversity-rate 0.5")
 def diverse_search(world: World) -> None:
-    """Groups of beams, and siblings held apart."""
+    """Groups of beams, and diverse siblings."""
     world.generate("--beam", 4, "--diverse-beam-groups", 2)
     world.generate("--beam", 4, "--diversity-rate", 0.5)
 
 
 @feature("--prefix-size 1")
 def prefix(world: World) -> None:
-    """Hypotheses begin as the references do."""
+    """Hypotheses begin with the first words of the references."""
     texts = world.texts(world.generate("--prefix-size", 1))
     firsts = [line.split()[0] for line in world.corpus.lines("test", "tgt")]
     assert [text.split()[0] for text in texts] == firsts
@@ -135,7 +135,7 @@ def prefix(world: World) -> None:
 
 @feature("--constraints, --constraints unordered")
 def lexical_constraints(world: World) -> None:
-    """Words that a line asks for are in its translation."""
+    """The required words of a line are in its translation."""
     (world.folder / "lines").write_text("one two three\tNINE\tEIGHT\nfour\tSEVEN\n")
     for kind in ("ordered", "unordered"):
         options = ("--constraints", kind, "--input", world.folder / "lines", "--beam", 6)
@@ -146,7 +146,7 @@ def lexical_constraints(world: World) -> None:
 
 @feature("--lenpen, --unkpen, --min-len, --max-len-a, --match-source-len, --no-repeat-ngram-size, --temperature")
 def lengths_and_penalties(world: World) -> None:
-    """Each does what it says to the hypotheses."""
+    """Each has its effect on the hypotheses."""
     sources = [line.split() for line in world.corpus.lines("test", "src")]
     texts = [text.split() for text in world.texts(world.generate("--match-source-len"))]
     assert all(len(text) <= len(source) + 1 for text, source in zip(texts, sources))
@@ -168,19 +168,15 @@ def scores_of_references(world: World) -> None:
 
 @feature("--retain-dropout, --retain-dropout-modules encoder")
 def retained_dropout(world: World) -> None:
-    """Dropout in generation, off unless asked for."""
+    """Dropout in generation, off by default."""
     plain = world.generate().field("H")
     state = torch.load(world.checkpoint)
     state["cfg"]["model"]["dropout"] = 0.6
     torch.save(state, world.folder / "dropout.pt")
     options = ("--path", world.folder / "dropout.pt")
     assert world.generate(*options).field("H") == plain
-    dropped = world.generate(*options, "--retain-dropout").field("H")
-    assert (
-        dropped
-        != plain
-        != world.generate(*options, "--retain-dropout", "--retain-dropout-modules", "encoder").field("H")
-    )
+    for modules in ((), ("--retain-dropout-modules", "encoder")):
+        assert world.generate(*options, "--retain-dropout", *modules).field("H") != plain
 
 
 # --- several models --------------------------------------------------------------------------------------
@@ -188,7 +184,7 @@ def retained_dropout(world: World) -> None:
 
 @feature("--path A:B:…")
 def ensembles(world: World) -> None:
-    """With every other architecture; twice the same model is that model."""
+    """With every other architecture; an ensemble of a model with itself equals that model."""
     alone = world.generate("--beam", 4)
     twice = world.generate("--beam", 4, "--path", f"{world.checkpoint}:{world.checkpoint}")
     assert world.texts(twice) == world.texts(alone)
@@ -198,7 +194,7 @@ def ensembles(world: World) -> None:
 
 @feature("--lm-path, --lm-weight")
 def language_model_fusion(world: World) -> None:
-    """An ``rnn_lm`` takes part; its dictionary lies as dict.txt beside the data."""
+    """An ``rnn_lm`` changes the result; its dictionary is dict.txt in the data folder."""
     wanted = world.corpus.data / "dict.txt"
     wanted.write_text((world.corpus.data / "dict.tgt.txt").read_text())
     try:
@@ -210,7 +206,7 @@ def language_model_fusion(world: World) -> None:
 
 @feature("recipes/lib/average_checkpoints.py")
 def checkpoint_averaging(world: World) -> None:
-    """The mean of checkpoints generates; that of one checkpoint is itself."""
+    """The average of checkpoints generates; the average of one checkpoint is that checkpoint."""
     path = ROOT / "recipes" / "lib" / "average_checkpoints.py"
     sys.path.insert(0, str(path.parent))
     try:
@@ -234,7 +230,7 @@ def checkpoint_averaging(world: World) -> None:
 
 @feature("--print-alignment, --print-alignment soft", needs_attention=True)
 def alignments(world: World) -> None:
-    """Pairs within both sentences; rows that sum to one over the source."""
+    """Hard: pairs of positions within both sentences; soft: rows that sum to one over the source."""
     result = world.generate("--print-alignment")
     lengths = [len(line.split()) for line in world.corpus.lines("test", "src")]
     for number, row in result.field("A").items():
@@ -248,14 +244,14 @@ def alignments(world: World) -> None:
 
 @feature("--print-alignment soft in fairseq-interactive", needs_attention=True)
 def soft_alignments_of_lines(world: World) -> None:
-    """As fairseq-generate prints them for single sentences."""
+    """The same as those of fairseq-generate for single sentences."""
     rows = world.interactive("--print-alignment", "soft").field("A")
     assert rows == world.generate("--print-alignment", "soft", "--batch-size", 1).field("A")
 
 
 @feature("--replace-unk", needs_attention=True)
 def unknown_words_replaced(world: World) -> None:
-    """By the source word that attention points at."""
+    """Replaced by the source word that attention points at."""
     state = torch.load(world.checkpoint)
     state["model"]["decoder.output.bias"][3] += 100
     torch.save(state, world.folder / "unk.pt")
@@ -275,13 +271,13 @@ def steps_printed(world: World) -> None:
 
 @feature("fairseq-interactive --buffer-size")
 def lines_translated(world: World) -> None:
-    """In batches of lines the same as fairseq-generate."""
+    """Batches of lines give the same as fairseq-generate."""
     assert world.texts(world.interactive("--buffer-size", 7, "--batch-size", 7)) == world.texts(world.generate())
 
 
 @feature("fairseq-score")
 def scored_files(world: World) -> None:
-    """The BLEU of the two files is that of fairseq-generate."""
+    """The BLEU of the two files equals that of fairseq-generate."""
     result = world.generate()
     (world.folder / "sys").write_text("".join(f"{text}\n" for text in world.texts(result)))
     scored = world.fairseq("score", "--sys", world.folder / "sys", "--ref", world.corpus.raw / "test.tgt")
@@ -290,7 +286,7 @@ def scored_files(world: World) -> None:
 
 @feature("--dataset-impl raw")
 def raw_text(world: World) -> None:
-    """Text that was not binarized gives the same."""
+    """Text that is not binarized gives the same result."""
     for name in os.listdir(world.corpus.data):
         if name.startswith("dict."):
             (world.folder / name).write_text((world.corpus.data / name).read_text())
@@ -304,15 +300,17 @@ def raw_text(world: World) -> None:
 
 @feature("fairseq-generate --fp16")
 def half_precision_generation(world: World) -> None:
-    """Nearly the same scores, on CPU too."""
-    for number, line in world.generate("--fp16", "--score-reference").field("H").items():
-        expected = world.generate("--score-reference").field("H") if number == 0 else {}
-        assert not expected or float(line.split("\t")[0]) == pytest.approx(float(expected[0].split("\t")[0]), abs=0.02)
+    """Nearly the same scores as in float32, also on CPU."""
+    half, full = (
+        {number: float(line.split("\t")[0]) for number, line in world.generate(*options).field("H").items()}
+        for options in (("--score-reference", "--fp16"), ("--score-reference",))
+    )
+    assert half == pytest.approx(full, abs=0.02)
 
 
 @feature("Model.from_pretrained")
 def models_in_python(world: World) -> None:
-    """``translate`` of a line in Python."""
+    """``translate`` gives the same in Python."""
     model_class = type(checkpoint_utils.load_model_ensemble([str(world.checkpoint)])[0][0])
     hub = model_class.from_pretrained(
         str(world.checkpoint.parent), world.checkpoint.name, str(world.corpus.data), user_dir=str(USER_DIR)
@@ -326,7 +324,7 @@ def models_in_python(world: World) -> None:
 
 @feature("fairseq-validate")
 def validation(world: World) -> None:
-    """The loss that training reported."""
+    """The same loss as reported in training."""
     options = ("--path", world.checkpoint, "--log-format", "json", "--max-tokens", 400)
     (*_, entry) = world.fairseq("validate", world.corpus.data, *options).log("valid_loss")
     expected = torch.load(world.checkpoint)["extra_state"]["val_loss"]
@@ -335,7 +333,7 @@ def validation(world: World) -> None:
 
 @feature("--eval-bleu --best-checkpoint-metric bleu --patience 2")
 def bleu_in_training(world: World) -> None:
-    """Validation with BLEU, which the best checkpoint is chosen by; --patience counts."""
+    """Validation computes BLEU, and the best checkpoint is chosen by it; with --patience."""
     options = ("--eval-bleu", "--eval-bleu-args", '{"beam": 2, "max_len_b": 12}', "--patience", 2)
     metric = ("--best-checkpoint-metric", "bleu", "--maximize-best-checkpoint-metric")
     result = world.train_more(*options, *metric)
@@ -344,7 +342,7 @@ def bleu_in_training(world: World) -> None:
 
 @feature("--store-ema")
 def averaged_weights(world: World) -> None:
-    """Kept in the checkpoint, loaded again, and different from the last ones."""
+    """Saved in the checkpoint, loaded again, and different from the last weights."""
     world.train_more("--store-ema", "--ema-decay", 0.5)
     path = world.folder / "checkpoint_last.pt"
     averaged = checkpoint_utils.load_ema_from_checkpoint(str(path))["model"]
@@ -355,7 +353,7 @@ def averaged_weights(world: World) -> None:
 
 @feature("--store-ema --finetune-from-model")
 def averaged_weights_of_further_training(world: World) -> None:
-    """The average begins with the parameters of a checkpoint that has none."""
+    """If the checkpoint has no average, it starts from the checkpoint's parameters."""
     options = ("--store-ema", "--ema-decay", 0.999, "--lr", 0.5, "--max-update", 1)
     world.train_more(*options, "--finetune-from-model", world.checkpoint)
     path = world.folder / "checkpoint_last.pt"
@@ -367,7 +365,7 @@ def averaged_weights_of_further_training(world: World) -> None:
 
 @feature("the same command again")
 def resuming(world: World) -> None:
-    """Stopped in the second epoch and resumed: the weights of an uninterrupted training, dropout on."""
+    """Stopped in the second epoch and resumed, with dropout: the same weights as without interruption."""
     options = ("--max-epoch", 2, "--dropout", 0.3, "--max-tokens", 200)
     (world.folder / "parts").mkdir()
     parts, whole = world._replace(folder=world.folder / "parts"), world._replace(folder=world.folder / "whole")
@@ -380,7 +378,7 @@ def resuming(world: World) -> None:
 
 @feature("--finetune-from-model, --reset-optimizer")
 def further_training(world: World) -> None:
-    """Begins where the other checkpoint ended, with a new optimizer."""
+    """Starts from the other checkpoint, with a new optimizer."""
     (*_, before) = world.fairseq(
         "validate", world.corpus.data, "--path", world.checkpoint, "--log-format", "json", "--max-tokens", 400
     ).log("valid_loss")
@@ -399,7 +397,7 @@ def updates_and_batches(world: World) -> None:
 
 @feature("--criterion cross_entropy, label_smoothed_cross_entropy, fused_label_smoothed_cross_entropy, adaptive_loss")
 def criterions(world: World) -> None:
-    """Each trains; that of the adaptive softmax with its option."""
+    """Each trains; ``adaptive_loss`` with an adaptive softmax."""
     adaptive = ("adaptive_loss", "--adaptive-softmax-cutoff", "6,9", "--ddp-backend", "legacy_ddp")
     smoothed = (["label_smoothed_cross_entropy"], ["fused_label_smoothed_cross_entropy"])
     for name, *options in (["cross_entropy"], *smoothed, adaptive):
@@ -411,7 +409,7 @@ def criterions(world: World) -> None:
 
 @feature("--criterion fused_label_smoothed_cross_entropy --rdrop-alpha 5")
 def r_drop(world: World) -> None:
-    """Trains on every sentence twice, and logs how far the two predictions are apart."""
+    """Trains on every sentence twice, and logs the divergence of the two predictions."""
     fused = ("--criterion", "fused_label_smoothed_cross_entropy", "--dropout", 0.3)
     result = world.train_more(*fused, "--rdrop-alpha", 5)
     (entry,) = result.log("train_loss")
@@ -420,7 +418,7 @@ def r_drop(world: World) -> None:
 
 @feature("--criterion minimum_risk --finetune-from-model CHECKPOINT")
 def minimum_risk(world: World) -> None:
-    """Trains a model on, with what it translates itself; the risk falls, and the model translates."""
+    """Trains a model further on its own translations; the risk falls, and the model translates."""
     risk = ("--criterion", "minimum_risk", "--finetune-from-model", world.checkpoint, "--max-epoch", 3)
     result = world.train_more(*risk, "--risk-candidates", 3)
     risks = [float(entry["train_risk"]) for entry in result.log("train_loss")]
@@ -430,7 +428,7 @@ def minimum_risk(world: World) -> None:
 
 @feature("--bf16, --amp, --memory-efficient-fp16")
 def reduced_precision(world: World) -> None:
-    """Trains to a finite loss and resumes (losses beside float32's: ``test_commands.py``); generates in bfloat16."""
+    """Trains to a finite loss and resumes (compared with float32 in ``test_commands.py``); generates in bfloat16."""
     world.generate("--bf16")
     for name in ("--bf16", "--amp", "--memory-efficient-fp16"):
         there = world._replace(folder=world.folder / name)

@@ -70,7 +70,12 @@ REORDERS = (
 
 @torch.no_grad()
 def steps_equal_whole(s: Subject, model, tolerance: float) -> None:
-    """Decodes rows of random words step by step, and compares each with all its words at once."""
+    """Decodes rows of random words step by step, and compares each with all its words at once.
+
+    As beam search does, the rows are reordered after every step (``REORDERS``). A row that is dropped is compared then,
+    the others at the end; ``owner`` says which sentence each row belongs to, ``words`` what it has read so far, and
+    ``steps`` the outputs and attention weights of the steps behind it.
+    """
     generator = torch.Generator().manual_seed(5)
     source, _ = s.batch
     count = len(s.previous)
@@ -121,7 +126,7 @@ def steps_float32(s: Subject) -> None:
 # --- 2 -------------------------------------------------------------------------------------------------------
 
 
-@holds("2", "independent of padding, of its side and width, and of the rest of the batch; 1e-9")
+@holds("2", "independent of the padding, its side and its width, and of the rest of the batch; 1e-9")
 @torch.no_grad()
 def padding(s: Subject) -> None:
     def check(rows: List[int], source, previous) -> None:
@@ -157,7 +162,7 @@ def padding(s: Subject) -> None:
 # --- 3 -------------------------------------------------------------------------------------------------------
 
 
-@holds("3", "the output at t changes with the target word before it, and with no later one")
+@holds("3", "the output at t depends on the previous target word, and on no later one")
 @torch.no_grad()
 def causality(s: Subject) -> None:
     source, previous = s.batch
@@ -178,7 +183,7 @@ def causality(s: Subject) -> None:
 # --- 4 -------------------------------------------------------------------------------------------------------
 
 
-@holds("4", "equal to the naive reference of the whole model (`tests/reference`), step by step; float64, 1e-9")
+@holds("4", "equal to a naive step-by-step reference of the whole model (`tests/reference`); float64, 1e-9")
 def equations(s: Subject) -> None:
     log_p, weights = s.outputs
     for row, previous in enumerate(s.previous):
@@ -192,7 +197,7 @@ def equations(s: Subject) -> None:
 # --- 5 -------------------------------------------------------------------------------------------------------
 
 
-@holds("5 all", "the gradient reaches every parameter that is trained, and no frozen one")
+@holds("5 all", "every trainable parameter gets a gradient, and no frozen one does")
 def gradient_reaches(s: Subject) -> None:
     single_tap = s.cfg.context_conv == "lightweight" and s.cfg.context_conv_kernel == 1
     for name, parameter in s.model.named_parameters():
@@ -203,7 +208,7 @@ def gradient_reaches(s: Subject) -> None:
             assert gradient is not None and gradient.abs().max() > 0, name
 
 
-@holds("5 slope", "the gradient is the slope of the loss, by central differences along a random direction")
+@holds("5 slope", "the gradient equals central differences of the loss along a random direction")
 @torch.no_grad()
 def gradient_is_slope(s: Subject) -> None:
     """Along a random direction in the space of all parameters."""
@@ -242,7 +247,7 @@ def weights(s: Subject) -> None:
 # --- beyond the six ------------------------------------------------------------------------------------------
 
 
-@holds("saved", "saved, and loaded into a model of another seed: exactly the same output")
+@holds("saved", "saved, and loaded into a model with another seed: exactly the same output")
 def saving(s: Subject) -> None:
     file = io.BytesIO()
     torch.save(s.model.state_dict(), file)
@@ -254,7 +259,7 @@ def saving(s: Subject) -> None:
     assert torch.equal(log_p, s.outputs[0])
 
 
-@holds("seed", "the same seed gives the same model and the same training outputs; another seed others")
+@holds("seed", "the same seed gives the same model and training outputs; another seed different ones")
 def seeds(s: Subject) -> None:
     def start(seed: int):
         model = s.build(seed)

@@ -122,7 +122,7 @@ def test_conv_attention_on_its_own(kind):
     both = randomised(ConvAttention(Attention("general", 4, DIM, 4), conv))
     source, padding = inputs(5), torch.tensor([[0, 0, 0, 0, 0], [1, 1, 0, 0, 0]]).bool()
     query = torch.randn(2, 6, 4, dtype=torch.float64)
-    memory = both.attention.project_keys(source, padding)
+    memory = both.project_keys(source, padding)
     contexts, weights, _ = both(query, memory)
     assert weights.shape == (2, 1, 6, 5)
     attention_p, conv_p = numpy_parameters(both.attention), numpy_parameters(both.conv)
