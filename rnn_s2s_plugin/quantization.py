@@ -80,6 +80,7 @@ class Int8LSTM(nn.Module):
         self.of_input = Int8Linear(rnn.weight_ih_l0, rnn.bias_ih_l0)
         self.of_state = Int8Linear(rnn.weight_hh_l0, rnn.bias_hh_l0)
 
+    @torch.no_grad()  # 8-bit matrices have no gradients
     def forward(self, x: Tensor, state: Optional[State] = None) -> Tuple[Tensor, State]:
         """x (batch, length, dim) and the state -> outputs (batch, length, hidden_dim) and the new state."""
         h, c = state if state is not None else (x.new_zeros(len(x), self.hidden_dim),) * 2

@@ -39,6 +39,7 @@ def test_lstm_errs_by_rounding_whole_and_in_steps():
     assert (torch.cat(stepped, dim=1) - y).abs().max() < 0.03
     for one, other, right in zip(whole_state, step_state, state):
         assert one.shape == other.shape == right.shape
+    assert torch.equal(ours(x.requires_grad_())[0], whole)  # outside no_grad, too
 
 
 def test_only_float32_on_cpu():
