@@ -23,6 +23,7 @@ from . import (  # noqa: E402  (their import applies the fixes)
     optimizer,
     options,  # noqa: F401
     precision,  # noqa: F401
+    resuming,  # noqa: F401
     saving,  # noqa: F401
 )
 from .checkpoints import allow_checkpoint_classes  # noqa: E402

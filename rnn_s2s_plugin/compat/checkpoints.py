@@ -6,7 +6,6 @@ import glob
 import os
 import pickle
 import re
-import sys
 import zipfile
 from typing import Optional
 
@@ -186,29 +185,6 @@ def average_from_here_on(original, trainer, *args, **kwargs):
         return original(trainer, *args, **kwargs)
     finally:
         checkpoint_utils.load_checkpoint_to_cpu = load
-
-
-def _count_of_patience() -> dict:
-    """Where fairseq-train keeps the best validation and how many came after it; empty before the first."""
-    module = sys.modules.get("fairseq_cli.train") or sys.modules.get("__main__")
-    return vars(getattr(module, "should_stop_early", argparse.Namespace()))
-
-
-@mend(Trainer, "save_checkpoint")
-def keep_count_of_patience(original, trainer, filename, extra_state):
-    """--patience counts in the process alone, and from the beginning each time that training resumes."""
-    return original(trainer, filename, {**extra_state, "patience": dict(_count_of_patience())})
-
-
-@mend(Trainer, "load_checkpoint")
-def go_on_with_count_of_patience(
-    original, trainer, filename, reset_optimizer=False, *args, reset_meters=False, **kwargs
-):
-    """As for the best loss, which fairseq keeps: not with what resets it."""
-    extra_state = original(trainer, filename, reset_optimizer, *args, reset_meters=reset_meters, **kwargs)
-    if extra_state is not None and not (reset_optimizer or reset_meters):
-        _count_of_patience().update(extra_state.get("patience", {}))
-    return extra_state
 
 
 @mend(distributed_utils, "broadcast_object")

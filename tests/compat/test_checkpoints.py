@@ -145,16 +145,6 @@ def test_resuming_with_another_optimizer_or_criterion_is_explained(options, trai
         train(tmp_path, *options)
 
 
-def test_patience_goes_on_when_training_resumes(train, tmp_path):
-    """Three epochs that do not lower the loss are three, whether training was interrupted after one of them or not."""
-    options = ["--lr", 1e-20, "--patience", 3, "--no-epoch-checkpoints"]
-    train(tmp_path, *options, "--max-epoch", 2)
-    resumed = train(tmp_path, *options, "--max-epoch", 9)
-    assert [entry["epoch"] for entry in resumed.log("train_loss")] == [3, 4]
-    afresh = train(tmp_path, *options, "--max-epoch", 9, "--reset-optimizer", "--reset-meters")
-    assert [entry["epoch"] for entry in afresh.log("train_loss")] == [5, 6, 7, 8]
-
-
 def test_training_in_two_processes_resumes(corpus, checkpoint, tmp_path):
     """Only the first process reads the checkpoint; the second one gets it sent."""
     shutil.copy(checkpoint, tmp_path)

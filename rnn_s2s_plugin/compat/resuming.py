@@ -1,0 +1,57 @@
+"""What resumed training needs to end as if it had not been interrupted, and fairseq does not keep or restore."""
+
+import argparse
+import sys
+
+from fairseq.optim.lr_scheduler.reduce_lr_on_plateau import ReduceLROnPlateauLRSchedule
+from fairseq.trainer import Trainer
+
+from .mending import mend
+
+
+def _count_of_patience() -> dict:
+    """Where fairseq-train keeps the best validation and how many came after it; empty before the first."""
+    module = sys.modules.get("fairseq_cli.train") or sys.modules.get("__main__")
+    return vars(getattr(module, "should_stop_early", argparse.Namespace()))
+
+
+@mend(Trainer, "save_checkpoint")
+def keep_count_of_patience(original, trainer, filename, extra_state):
+    """--patience is counted in the process alone, and starts again each time that training resumes."""
+    return original(trainer, filename, {**extra_state, "patience": dict(_count_of_patience())})
+
+
+@mend(Trainer, "load_checkpoint")
+def continue_count_of_patience(original, trainer, filename, reset_optimizer=False, *args, reset_meters=False, **kwargs):
+    """Reset together with the best loss, which fairseq keeps."""
+    extra_state = original(trainer, filename, reset_optimizer, *args, reset_meters=reset_meters, **kwargs)
+    if extra_state is not None and not (reset_optimizer or reset_meters):
+        _count_of_patience().update(extra_state.get("patience", {}))
+    return extra_state
+
+
+@mend(ReduceLROnPlateauLRSchedule, "state_dict")
+def keep_number_of_bad_epochs(original, schedule):
+    """--lr-scheduler reduce_lr_on_plateau forgets for how many epochs the loss has not fallen (--lr-patience)."""
+    return {**original(schedule), "num_bad_epochs": schedule.lr_scheduler.num_bad_epochs}
+
+
+@mend(ReduceLROnPlateauLRSchedule, "load_state_dict")
+def restore_number_of_bad_epochs(original, schedule, state):
+    """Checkpoints from before have none."""
+    original(schedule, state)
+    schedule.lr_scheduler.num_bad_epochs = state.get("num_bad_epochs", 0)
+
+
+@mend(Trainer, "load_checkpoint")
+def reduce_learning_rate_after_last_validation(
+    original, trainer, filename, reset_optimizer=False, reset_lr_scheduler=False, *args, **kwargs
+):
+    """fairseq shows the schedule an epoch's loss only after it has saved that epoch's checkpoint."""
+    extra_state = original(trainer, filename, reset_optimizer, reset_lr_scheduler, *args, **kwargs)
+    if extra_state is None or reset_optimizer or reset_lr_scheduler:
+        return extra_state
+    position = extra_state["train_iterator"]  # of the next epoch, if this one was complete
+    if position["iterations_in_epoch"] == 0 and extra_state.get("val_loss") is not None:
+        trainer.lr_step(position["epoch"], extra_state["val_loss"])
+    return extra_state

@@ -1,0 +1,26 @@
+"""Interrupted training ends as uninterrupted. Each test fails without its mend."""
+
+import pytest
+
+
+def test_patience_goes_on_when_training_resumes(train, tmp_path):
+    options = ["--lr", 1e-20, "--patience", 3, "--no-epoch-checkpoints"]  # no epoch lowers the loss
+    train(tmp_path, *options, "--max-epoch", 2)
+    resumed = train(tmp_path, *options, "--max-epoch", 9)
+    assert [entry["epoch"] for entry in resumed.log("train_loss")] == [3, 4]
+    afresh = train(tmp_path, *options, "--max-epoch", 9, "--reset-optimizer", "--reset-meters")
+    assert [entry["epoch"] for entry in afresh.log("train_loss")] == [5, 6, 7, 8]
+
+
+def test_learning_rate_falls_when_training_resumes(train, tmp_path):
+    """Interrupted after every epoch, so after the one that counts and after the one that lowers the rate, too."""
+    options = ["--lr", 1e-4, "--lr-scheduler", "reduce_lr_on_plateau", "--lr-shrink", 0.5, "--no-epoch-checkpoints"]
+    options += ["--lr-patience", 1, "--lr-threshold", 0.9]  # no epoch lowers the loss by that much
+
+    def rates(folder, *ends):
+        results = [train(tmp_path / folder, *options, "--max-epoch", end) for end in ends]
+        return [entry["train_lr"] for result in results for entry in result.log("train_lr")]
+
+    whole = rates("whole", 5)
+    assert [float(rate) for rate in whole] == pytest.approx([1e-4, 1e-4, 1e-4, 5e-5, 5e-5])
+    assert rates("parts", 1, 2, 3, 4, 5) == whole
