@@ -251,6 +251,11 @@ def test_minimum_risk(work):
     assert "nothing to do: RISK_UPDATE=0" in plain and "--path" in plain and "risk/" not in plain
     other = refused(recipe(work, "risk", **{**settings, "RISK_LR": 0.1}))
     assert "was made with other settings" in other
+    more = recipe(work, "generate", **{**settings, "RISK_UPDATE": 15})
+    assert "was trained with another RISK_UPDATE than 15" in refused(more)
+    (run_dir / "risk/finished").rename(run_dir / "risk/hidden")
+    assert "risk/finished is missing: run the stage risk first" in refused(recipe(work, "generate", **settings))
+    (run_dir / "risk/hidden").rename(run_dir / "risk/finished")
     os.utime(run_dir / "averaged_last1.pt")
     assert "began with an older model" in refused(recipe(work, "risk", **settings))
 

@@ -149,6 +149,7 @@ settle_results() {
 stage_generate() {
     local number=0 name jobs=()
     choose_model
+    [[ $NEEDED != risk ]] || need_all_updates
     for name in "${TESTS[@]}"; do
         jobs+=("$name=test${number/#0/}") # as fairseq-preprocess calls them: test, test1, test2, …
         number=$((number + 1))

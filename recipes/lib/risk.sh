@@ -23,3 +23,10 @@ train_on() {
     local EXTRA=("${EXTRA[@]}" --finetune-from-model "$1" --risk-post-process subword_nmt --no-epoch-checkpoints)
     stage_train
 }
+
+# Results are filed under the number of updates, so the model must have had that many.
+need_all_updates() {
+    need "$RUN_DIR/risk/finished" risk
+    ((DRY_RUN)) || grep -qx "MAX_UPDATE=$RISK_UPDATE" "$RUN_DIR/risk/finished" ||
+        die "$RUN_DIR/risk was trained with another RISK_UPDATE than $RISK_UPDATE: set RUN to another name, or remove that folder"
+}
