@@ -99,36 +99,15 @@ class _LinearCrossEntropy(torch.autograd.Function):
         # Sums are float32 at least: losses, and the gradients of weight and bias.
         wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
         wanted = wanted and any(ctx.needs_input_grad[:3])
-        gradients = _Gradients(x, weight, bias, wide, position_weights) if wanted else None
-        s, z_y = x.new_zeros(len(x), dtype=wide), x.new_zeros(len(x), dtype=wide)
-        correct, divergence = x.new_zeros(2, dtype=wide)
-        # Even, so that no pair is split.
-        width = max(SLICE_POSITIONS, SLICE_LOGITS.get(x.device.type, 1 << 26) // vocabulary // 2 * 2)
-        logits = x.new_empty(min(width, len(x)), vocabulary)
-        probabilities = _buffer_for_softmax(logits, wide)
-        pairs = _Pairs(logits, wide, pull) if pull else None
-        for start in range(0, len(x), width):
-            part = slice(start, start + width)
-            y = target[part].unsqueeze(1)
-            z = torch.addmm(bias, x[part], weight.t(), out=logits[: len(y)])
-            z_y[part] = z.gather(1, y).squeeze(1)
-            if pairs is not None:
-                pairs.keep_difference(z)
-            p, largest = _softmax(z, wide, probabilities)
-            s[part] = largest - p.amax(1).log()
-            if count:
-                correct += (p.argmax(1) == y.squeeze(1)).sum()
-            if pairs is not None:
-                divergence += pairs.pull_together(p)
-            if gradients is not None:
-                gradients.add(part, z, p, y, hit, rest)
+        gradients = _Gradients(x, weight, bias, wide, hit, rest, position_weights) if wanted else None
+        s, z_y, correct, divergence = _process_slices(x, weight, bias, target, wide, count, pull, gradients)
         nll = s - z_y
         loss = hit * nll
         if smoothing > 0:
             z_sum = x.to(wide) @ weight.sum(0, dtype=wide) + bias.sum(dtype=wide)
             loss = loss + rest * (vocabulary * s - z_sum)
         nll, loss = nll.sum(), (loss if position_weights is None else loss * position_weights).sum()
-        if pairs is not None:
+        if pull:
             loss = loss + pull * divergence
         if gradients is not None:
             ctx.save_for_backward(gradients.x, gradients.weight, gradients.bias)
@@ -140,6 +119,42 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx, grad_loss: Tensor, *_):
         factor = grad_loss / (HALF_SCALE if ctx.types[0] == torch.float16 else 1.0)
         return *((grad * factor).to(kind) for grad, kind in zip(ctx.saved_tensors, ctx.types)), *[None] * 6
+
+
+def _process_slices(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    target: Tensor,
+    wide: torch.dtype,
+    count: bool,
+    pull: float,
+    gradients: Optional["_Gradients"],
+) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    """s and z_y (positions,), the number of correct positions and the divergence; adds the slices to ``gradients``."""
+    s, z_y = x.new_zeros(2, len(x), dtype=wide)
+    correct, divergence = x.new_zeros(2, dtype=wide)
+    # Even, so that no pair is split.
+    width = max(SLICE_POSITIONS, SLICE_LOGITS.get(x.device.type, 1 << 26) // len(weight) // 2 * 2)
+    logits = x.new_empty(min(width, len(x)), len(weight))
+    probabilities = _buffer_for_softmax(logits, wide)
+    pairs = _Pairs(logits, wide, pull) if pull else None
+    for start in range(0, len(x), width):
+        part = slice(start, start + width)
+        y = target[part].unsqueeze(1)
+        z = torch.addmm(bias, x[part], weight.t(), out=logits[: len(y)])
+        z_y[part] = z.gather(1, y).squeeze(1)
+        if pairs is not None:
+            pairs.keep_difference(z)
+        p, largest = _softmax(z, wide, probabilities)
+        s[part] = largest - p.amax(1).log()
+        if count:
+            correct += (p.argmax(1) == y.squeeze(1)).sum()
+        if pairs is not None:
+            divergence += pairs.pull_together(p)
+        if gradients is not None:
+            gradients.add(part, z, p, y)
+    return s, z_y, correct, divergence
 
 
 def _buffer_for_softmax(logits: Tensor, wide: torch.dtype) -> Optional[Tensor]:
@@ -188,19 +203,29 @@ class _Pairs:
 class _Gradients:
     """Gradients of the loss with respect to x, W and b, accumulated over slices; in float16 times ``HALF_SCALE``."""
 
-    def __init__(self, x: Tensor, weight: Tensor, bias: Tensor, wide: torch.dtype, position_weights: Optional[Tensor]):
+    def __init__(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        wide: torch.dtype,
+        hit: float,
+        rest: float,
+        position_weights: Optional[Tensor],
+    ):
         self.inputs = x, weight
+        self.hit, self.rest = hit, rest
         self.x = torch.empty_like(x)
         self.weight, self.bias = (torch.zeros_like(p, dtype=wide) for p in (weight, bias))
         self.position_weights = None if position_weights is None else position_weights.to(wide).unsqueeze(1)
 
-    def add(self, part: slice, z: Tensor, p: Tensor, y: Tensor, hit: float, rest: float) -> None:
+    def add(self, part: slice, z: Tensor, p: Tensor, y: Tensor) -> None:
         """Adds a slice; ``p``, and in half precision ``z``, are overwritten with the gradient of the logits."""
         x, weight = self.inputs
         x = x[part]
-        p.scatter_add_(1, y, p.new_full(y.shape, -hit))
-        if rest:
-            p.sub_(rest)
+        p.scatter_add_(1, y, p.new_full(y.shape, -self.hit))
+        if self.rest:
+            p.sub_(self.rest)
         if x.dtype == torch.float16:
             p.mul_(HALF_SCALE)
         grad_z = p if p.dtype == z.dtype else z.copy_(p)
