@@ -7,7 +7,7 @@ argparse's (exit code 2) too.
 import re
 import shutil
 from pathlib import Path
-from typing import Any, List, NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple
 
 import pytest
 import torch
@@ -18,6 +18,8 @@ from models.test_refusals import COMBINATIONS, OUT_OF_RANGE
 
 from rnn_s2s_plugin.compat.messages import sentence_about
 from rnn_s2s_plugin.models.config import flag
+
+Change = Callable[[Any], Any]  # of what it is given: a folder of data, or what a checkpoint holds
 
 
 class Bad(NamedTuple):
@@ -256,85 +258,93 @@ def sentence_of(fairseq, command: str, args: List[Any], capsys) -> str:
     raise AssertionError(f"accepted: {result.output[-500:]}")
 
 
+def cut(file: str, size: int) -> Change:
+    return lambda folder: (folder / file).write_bytes((folder / file).read_bytes()[:size])
+
+
+def overwrite(file: str, content: bytes) -> Change:
+    return lambda folder: (folder / file).write_bytes(content)
+
+
+def unequal(folder: Path) -> None:
+    for ending in ("bin", "idx"):
+        shutil.copy(folder / f"valid.src-tgt.tgt.{ending}", folder / f"train.src-tgt.tgt.{ending}")
+
+
+def more_words(folder: Path) -> None:
+    with open(folder / "dict.tgt.txt", "a") as file:
+        file.writelines(f"EXTRA{number} 1\n" for number in range(8))
+
+
+# Copies of the corpus as fairseq-preprocess wrote it, each with one thing wrong.
+DATA: Dict[str, Change] = {
+    "cut_index": cut("train.src-tgt.src.idx", 60),
+    "cut_data": cut("train.src-tgt.src.bin", 100),
+    "text_index": overwrite("train.src-tgt.src.idx", b"not an index of anything at all"),
+    "unequal": unequal,
+    "prose": overwrite("dict.src.txt", b"the words of this language\n"),
+    "few_words": overwrite("dict.src.txt", b"one 5\n"),
+    "latin": overwrite("dict.src.txt", "für 5\n".encode("latin-1")),
+    "more_words": more_words,
+}
+
+
+def few_source_words(state: dict) -> None:
+    name = "encoder.embed.embedding.weight"
+    state["model"][name] = state["model"][name][:5]
+
+
+def other_options(**options: Any) -> Change:
+    return lambda state: state["cfg"]["model"].update(options)
+
+
+# Copies of a checkpoint, likewise.
+CHECKPOINTS: Dict[str, Change] = {
+    "few": few_source_words,
+    "other_arch": other_options(_name="rnn_future", arch="rnn_future"),
+    "no_options": lambda state: state.update(cfg=None, args=None),
+    "other_value": other_options(attention="hyperbolic"),
+    "other_size": other_options(decoder_hidden_size=24),
+}
+
+
 @pytest.fixture(scope="module")
 def places(corpus, checkpoint, fairseq, train, language_model, tmp_path_factory):
     """What the cases name in braces."""
     root = tmp_path_factory.mktemp("bad")
-
-    def data_with(name: str, change) -> Path:
+    (root / "text").write_text("one two three\n")
+    (root / "vectors").write_text("one 0.1 0.2 0.3\n")
+    for name in ("empty", "lm_data"):
+        (root / name).mkdir()
+    shutil.copy(corpus.data / "dict.tgt.txt", root / "lm_data" / "dict.txt")
+    train(root / "basic", "--arch", "rnn_basic", "--max-update", "1")
+    for name, change in DATA.items():
         change(shutil.copytree(corpus.data, root / name))
-        return root / name
-
-    def cut(file: str, size):
-        return lambda folder: (folder / file).write_bytes((folder / file).read_bytes()[:size])
-
-    def overwrite(file: str, content: bytes):
-        return lambda folder: (folder / file).write_bytes(content)
-
-    def unequal(folder: Path) -> None:
-        for ending in ("bin", "idx"):
-            shutil.copy(folder / f"valid.src-tgt.tgt.{ending}", folder / f"train.src-tgt.tgt.{ending}")
-
-    def no_sentences(folder: Path) -> None:
-        (root / "none.src").write_text("")
-        (root / "none.tgt").write_text("")
-        for file in folder.glob("dict.*"):
-            shutil.copy(file, root / file.name)
-        dictionaries = [f"--{side}dict={root / f'dict.{lang}.txt'}" for side, lang in (("src", "src"), ("tgt", "tgt"))]
-        fairseq(
-            "preprocess", "-s", "src", "-t", "tgt", f"--trainpref={root / 'none'}", *dictionaries, "--destdir", folder
-        )
-
-    def more_words(folder: Path) -> None:
-        with open(folder / "dict.tgt.txt", "a") as file:
-            file.writelines(f"EXTRA{number} 1\n" for number in range(8))
-
-    def checkpoint_with(name: str, change) -> Path:
+    for name, change in CHECKPOINTS.items():
         state = torch.load(checkpoint)
         change(state)
         torch.save(state, root / f"{name}.pt")
-        return root / f"{name}.pt"
-
-    def few_source_words(state: dict) -> None:
-        name = "encoder.embed.embedding.weight"
-        state["model"][name] = state["model"][name][:5]
-
-    (root / "text").write_text("one two three\n")
-    (root / "vectors").write_text("one 0.1 0.2 0.3\n")
-    (root / "empty").mkdir()
-    lm_data = root / "lm_data"
-    lm_data.mkdir()
-    shutil.copy(corpus.data / "dict.tgt.txt", lm_data / "dict.txt")
-    train(root / "basic", "--arch", "rnn_basic", "--max-update", "1")
     return {
+        **{name: root / name for name in ("new", "no", "text", "vectors", "empty", "lm_data", *DATA)},
+        **{name: root / f"{name}.pt" for name in CHECKPOINTS},
         "data": corpus.data,
         "model": checkpoint,
         "basic": root / "basic" / "checkpoint_last.pt",
-        "lm_data": lm_data,
-        "lm": language_model[1],
         "lm_text": language_model[0],
-        "few": checkpoint_with("few", few_source_words),
-        "new": root / "new",
-        "no": root / "no",
-        "text": root / "text",
-        "vectors": root / "vectors",
-        "empty": root / "empty",
-        "cut_index": data_with("cut_index", cut("train.src-tgt.src.idx", 60)),
-        "cut_data": data_with("cut_data", cut("train.src-tgt.src.bin", 100)),
-        "text_index": data_with("text_index", overwrite("train.src-tgt.src.idx", b"not an index of anything at all")),
-        "unequal": data_with("unequal", unequal),
-        "no_sentences": data_with("no_sentences", no_sentences),
-        "prose": data_with("prose", overwrite("dict.src.txt", b"the words of this language\n")),
-        "few_words": data_with("few_words", overwrite("dict.src.txt", b"one 5\n")),
-        "latin": data_with("latin", overwrite("dict.src.txt", "für 5\n".encode("latin-1"))),
-        "more_words": data_with("more_words", more_words),
-        "other_arch": checkpoint_with(
-            "other_arch", lambda s: s["cfg"]["model"].update(_name="rnn_future", arch="rnn_future")
-        ),
-        "no_options": checkpoint_with("no_options", lambda s: s.update(cfg=None, args=None)),
-        "other_value": checkpoint_with("other_value", lambda s: s["cfg"]["model"].update(attention="hyperbolic")),
-        "other_size": checkpoint_with("other_size", lambda s: s["cfg"]["model"].update(decoder_hidden_size=24)),
+        "lm": language_model[1],
+        "no_sentences": without_sentences(corpus, fairseq, root),
     }
+
+
+def without_sentences(corpus, fairseq, root: Path) -> Path:
+    """The corpus with nothing to train on."""
+    options = []
+    for side in ("src", "tgt"):  # the names of the languages, too
+        (root / f"none.{side}").write_text("")
+        options += [f"--{side}dict", corpus.data / f"dict.{side}.txt"]
+    folder = shutil.copytree(corpus.data, root / "no_sentences")
+    fairseq("preprocess", "-s", "src", "-t", "tgt", "--trainpref", root / "none", *options, "--destdir", folder)
+    return folder
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
