@@ -141,6 +141,13 @@ CASES = [
         "line 1 of .* does not hold numbers",
     ),
     Bad("no start", "train", ATTN + "--restore-file {no}", "--restore-file .* does not exist"),
+    Bad("a folder for a start", "train", ATTN + "--finetune-from-model {empty}", "--finetune-from-model .* a folder"),
+    Bad(
+        "a start of other words",
+        "train",
+        "{more_words} --save-dir {new} --finetune-from-model {model} " + " ".join(TRAIN_TINY),
+        "another architecture, size or vocabulary .* another --finetune-from-model",
+    ),
     Bad("save into a file", "train", ATTN + "--save-dir {text}/new", "--save-dir .* cannot be written to"),
     Bad("fp16 on CPU", "train", ATTN + "--fp16", "--fp16 needs a CUDA device"),
     Bad("two processes on CPU", "train", ATTN + "--distributed-world-size 2", "--distributed-world-size 2"),
