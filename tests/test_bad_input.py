@@ -75,6 +75,16 @@ CASES = [
         "--output-dictionary-size",
     ),
     Bad("bleu arguments", "train", ATTN + "--eval-bleu --eval-bleu-args beam", "--eval-bleu-args"),
+    Bad("no such bleu argument", "train", ATTN + '--eval-bleu --eval-bleu-args {{"max-len-b":9}}', "max_len_b"),
+    Bad("no such tokenizer", "train", ATTN + "--eval-bleu --eval-bleu-detok mose", "--eval-bleu-detok mose: .* moses"),
+    Bad("bleu of no subwords", "train", ATTN + "--eval-bleu --eval-bleu-remove-bpe bpe", "--eval-bleu-remove-bpe bpe"),
+    Bad("best of no bleu", "train", ATTN + "--best-checkpoint-metric bleu", "needs --eval-bleu"),
+    Bad(
+        "best of nothing",
+        "train",
+        ATTN + "--best-checkpoint-metric blue",
+        "--best-checkpoint-metric blue .* loss,",
+    ),
     Bad(
         "cutoffs beyond words",
         "train",

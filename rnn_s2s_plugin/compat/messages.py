@@ -10,6 +10,7 @@ from fairseq import file_utils, tasks
 from fairseq.data.encoders.subword_nmt_bpe import SubwordNMTBPE
 from fairseq.tasks.language_modeling import LanguageModelingTask
 from fairseq.tasks.translation import TranslationTask
+from fairseq_cli import train
 
 from ..errors import UsageError
 from .mending import mend
@@ -117,3 +118,12 @@ def explain_missing_split(original, task, split, *args, **kwargs):
             f"the two languages of {split} in {task.cfg.data} have different numbers of sentences: run "
             "fairseq-preprocess again on texts of equal length"
         ) from error
+
+
+@mend(train, "get_valid_stats")
+def explain_unknown_metric(original, cfg, trainer, stats, tracking_best):
+    """--best-checkpoint-metric is a key of the values that validation computes; which ones depends on task and loss."""
+    metric = cfg.checkpoint.best_checkpoint_metric
+    if metric not in stats:
+        raise UsageError(f"--best-checkpoint-metric {metric} is not computed in validation, but {', '.join(stats)}")
+    return original(cfg, trainer, stats, tracking_best)

@@ -69,6 +69,7 @@ def correct_options(original, parser, *args, **kwargs):
     refuse_bad_values(namespace)
     _refuse_processes_without_devices(namespace)
     _refuse_asynchronous_writing_without_iopath(namespace)
+    _refuse_bleu_that_is_not_computed(namespace)
     if hasattr(namespace, "max_update") and namespace.optimizer is None:
         raise UsageError("--optimizer is missing: give --optimizer adam, or another that --help lists")
     if hasattr(namespace, "buffer_size"):
@@ -103,6 +104,12 @@ def _refuse_asynchronous_writing_without_iopath(namespace: argparse.Namespace) -
         raise UsageError(
             "--write-checkpoints-asynchronously needs the package iopath; install it or leave the option out"
         )
+
+
+def _refuse_bleu_that_is_not_computed(namespace: argparse.Namespace) -> None:
+    """fairseq notices only after the first epoch, before it saves anything."""
+    if getattr(namespace, "best_checkpoint_metric", None) == "bleu" and getattr(namespace, "eval_bleu", None) is False:
+        raise UsageError("--best-checkpoint-metric bleu needs --eval-bleu")
 
 
 @mend(Trainer, "__init__")
