@@ -45,6 +45,8 @@ def sentence_about(kind: Type[BaseException], value: BaseException) -> Optional[
         return _about_lost_process(str(value))
     if kind is FloatingPointError:
         return f"{value}: give a lower --lr or --clip-norm 1; checkpoints saved before are intact"
+    if kind is ImportError and "Please install" in str(value):
+        return " ".join(str(value).split())
     names_option = re.search(r"(?<!\S)[\"'`(]?--[a-z][a-z-]+", str(value)) and "\n" not in str(value).strip()
     if kind in (AssertionError, ValueError, NotImplementedError, Exception) and names_option:
         return str(value).strip()

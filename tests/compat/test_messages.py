@@ -52,6 +52,14 @@ def test_usage_errors_under_hydra_are_shown_without_traceback(capsys):
     assert errors.startswith("--cell gruu is unknown\n") and "Traceback" not in errors
 
 
+def test_missing_package_is_named(capsys):
+    """As for --ddp-backend slowmo."""
+    error = ImportError("Cannot find SlowMo.\nPlease install fairscale with: pip install fairscale")
+    sentence = "error: Cannot find SlowMo. Please install fairscale with: pip install fairscale\n"
+    assert shown_by_excepthook(error, capsys).endswith(sentence)
+    assert shown_by_excepthook(ImportError("other"), capsys).endswith("ImportError: other\n")
+
+
 def test_command_ends_with_one_sentence_and_exit_code_1(fairseq_process, corpus, tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"")
     result = fairseq_process("generate", corpus.data, "--path", tmp_path / "checkpoint.pt")
