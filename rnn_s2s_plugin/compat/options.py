@@ -15,6 +15,7 @@ from fairseq.dataclass import utils as dataclass_utils
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY, MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY
 from fairseq.trainer import Trainer
 from omegaconf import open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from ..errors import UsageError
 from .interactive import mend_interactive
@@ -30,7 +31,10 @@ def apply_preset_before_defaults(original, config_class, cfg, *args, **kwargs):
     if config_class in MODEL_DATACLASS_REGISTRY.values() and name not in MODEL_DATACLASS_REGISTRY:
         with open_dict(cfg):
             ARCH_CONFIG_REGISTRY.get(name, lambda _: None)(cfg)
-    return original(config_class, cfg, *args, **kwargs)
+    try:
+        return original(config_class, cfg, *args, **kwargs)
+    except OmegaConfBaseException as error:  # which hydra shows with a traceback
+        raise UsageError(f"option {error.full_key} of {name}: {str(error).splitlines()[0]}") from error
 
 
 @mend(models, "build_model")
