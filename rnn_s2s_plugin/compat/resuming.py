@@ -1,18 +1,21 @@
 """What resumed training needs to end as if it had not been interrupted, and fairseq does not keep or restore."""
 
-import argparse
+import logging
 import sys
 
 from fairseq.optim.lr_scheduler.reduce_lr_on_plateau import ReduceLROnPlateauLRSchedule
 from fairseq.trainer import Trainer
+from fairseq_cli import train
 
 from .mending import mend
+
+logger = logging.getLogger(__name__)
 
 
 def _count_of_patience() -> dict:
     """Where fairseq-train keeps the best validation and how many came after it; empty before the first."""
-    module = sys.modules.get("fairseq_cli.train") or sys.modules.get("__main__")
-    return vars(getattr(module, "should_stop_early", argparse.Namespace()))
+    script = sys.modules["__main__"]  # if it is fairseq_cli/train.py itself
+    return vars(getattr(script, "should_stop_early", train.should_stop_early))
 
 
 @mend(Trainer, "save_checkpoint")
@@ -28,6 +31,20 @@ def continue_count_of_patience(original, trainer, filename, reset_optimizer=Fals
     if extra_state is not None and not (reset_optimizer or reset_meters):
         _count_of_patience().update(extra_state.get("patience", {}))
     return extra_state
+
+
+@mend(train, "train")
+def end_where_training_has_ended(original, cfg, trainer, *args):
+    """The same command again makes one update beyond --max-update, or one epoch beyond --patience, each time."""
+    updates, bad = trainer.get_num_updates(), _count_of_patience().get("num_runs", 0)
+    for option, limit, reached in (
+        ("--max-update", cfg.optimization.max_update, updates),
+        ("--patience", cfg.checkpoint.patience, bad),
+    ):
+        if reached >= limit > 0:
+            logger.info(f"training has ended: {option} {limit} is reached")
+            return [None], True
+    return original(cfg, trainer, *args)
 
 
 @mend(ReduceLROnPlateauLRSchedule, "state_dict")

@@ -24,3 +24,13 @@ def test_learning_rate_falls_when_training_resumes(train, tmp_path):
     whole = rates("whole", 5)
     assert [float(rate) for rate in whole] == pytest.approx([1e-4, 1e-4, 1e-4, 5e-5, 5e-5])
     assert rates("parts", 1, 2, 3, 4, 5) == whole
+
+
+@pytest.mark.parametrize("end", [("--max-update", 2), ("--lr", 1e-20, "--patience", 1)], ids=["updates", "patience"])
+def test_training_that_has_ended_does_not_go_on(end, train, tmp_path):
+    options = (*end, "--max-epoch", 9, "--no-epoch-checkpoints")
+    train(tmp_path, *options)
+    path = tmp_path / "checkpoint_last.pt"
+    content = path.read_bytes()
+    assert f"training has ended: {end[-2]} {end[-1]} is reached" in train(tmp_path, *options).output
+    assert path.read_bytes() == content
