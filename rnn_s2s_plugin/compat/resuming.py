@@ -3,6 +3,7 @@
 import logging
 import sys
 
+from fairseq.optim.lr_scheduler import FairseqLRScheduler
 from fairseq.optim.lr_scheduler.reduce_lr_on_plateau import ReduceLROnPlateauLRSchedule
 from fairseq.trainer import Trainer
 from fairseq_cli import train
@@ -47,6 +48,12 @@ def end_where_training_has_ended(original, cfg, trainer, *args):
     return original(cfg, trainer, *args)
 
 
+@mend(FairseqLRScheduler, "load_state_dict")
+def continue_after_another_schedule(original, schedule, state):
+    """--lr-scheduler fixed, the default, keeps no best loss, without which the others end with a KeyError."""
+    original(schedule, {"best": None, **state})
+
+
 @mend(ReduceLROnPlateauLRSchedule, "state_dict")
 def keep_number_of_bad_epochs(original, schedule):
     """--lr-scheduler reduce_lr_on_plateau forgets for how many epochs the loss has not fallen (--lr-patience)."""
@@ -55,8 +62,9 @@ def keep_number_of_bad_epochs(original, schedule):
 
 @mend(ReduceLROnPlateauLRSchedule, "load_state_dict")
 def restore_number_of_bad_epochs(original, schedule, state):
-    """Checkpoints from before have none."""
-    original(schedule, state)
+    """Checkpoints from before have none, and those of other schedules may have no best loss to compare with."""
+    if state.get("best") is not None:
+        original(schedule, state)
     schedule.lr_scheduler.num_bad_epochs = state.get("num_bad_epochs", 0)
 
 

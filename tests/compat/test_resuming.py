@@ -26,6 +26,17 @@ def test_learning_rate_falls_when_training_resumes(train, tmp_path):
     assert rates("parts", 1, 2, 3, 4, 5) == whole
 
 
+@pytest.mark.parametrize(
+    "before, after",
+    [("fixed", "reduce_lr_on_plateau"), ("fixed", "inverse_sqrt"), ("inverse_sqrt", "reduce_lr_on_plateau")],
+)
+def test_training_goes_on_with_another_schedule(before, after, train, tmp_path):
+    """The checkpoint has no best loss, which is what the other compares with."""
+    train(tmp_path, "--lr-scheduler", before, "--no-epoch-checkpoints")
+    resumed = train(tmp_path, "--lr-scheduler", after, "--no-epoch-checkpoints", "--max-epoch", 3)
+    assert [entry["epoch"] for entry in resumed.log("train_loss")] == [2, 3]
+
+
 @pytest.mark.parametrize("end", [("--max-update", 2), ("--lr", 1e-20, "--patience", 1)], ids=["updates", "patience"])
 def test_training_that_has_ended_does_not_go_on(end, train, tmp_path):
     options = (*end, "--max-epoch", 9, "--no-epoch-checkpoints")
