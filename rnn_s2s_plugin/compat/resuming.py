@@ -80,3 +80,12 @@ def reduce_learning_rate_after_last_validation(
     if position["iterations_in_epoch"] == 0 and extra_state.get("val_loss") is not None:
         trainer.lr_step(position["epoch"], extra_state["val_loss"])
     return extra_state
+
+
+@mend(Trainer, "load_checkpoint")
+def average_at_the_same_updates(original, trainer, *args, **kwargs):
+    """--ema-update-freq counts updates from where training resumes."""
+    extra_state = original(trainer, *args, **kwargs)
+    if extra_state is not None and trainer.cfg.ema.store_ema:
+        trainer.ema.update_freq_counter = trainer.get_num_updates() % trainer.cfg.ema.ema_update_freq
+    return extra_state

@@ -1,6 +1,8 @@
 """Interrupted training ends as uninterrupted. Each test fails without its mend."""
 
 import pytest
+import torch
+from fairseq import checkpoint_utils
 
 
 def test_patience_goes_on_when_training_resumes(train, tmp_path):
@@ -45,3 +47,15 @@ def test_training_that_has_ended_does_not_go_on(end, train, tmp_path):
     content = path.read_bytes()
     assert f"training has ended: {end[-2]} {end[-1]} is reached" in train(tmp_path, *options).output
     assert path.read_bytes() == content
+
+
+def test_average_of_every_third_update_is_resumed(train, tmp_path):
+    options = ("--store-ema", "--ema-decay", 0.5, "--ema-update-freq", 3, "--no-epoch-checkpoints")
+    train(tmp_path / "parts", *options, "--max-update", 2)
+    for folder in ("parts", "whole"):
+        train(tmp_path / folder, *options, "--max-update", 4)
+    whole, parts = (
+        checkpoint_utils.load_ema_from_checkpoint(str(tmp_path / folder / "checkpoint_last.pt"))["model"]
+        for folder in ("whole", "parts")
+    )
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
