@@ -163,6 +163,16 @@ CASES = [
     Bad("two processes on CPU", "train", ATTN + "--distributed-world-size 2", "--distributed-world-size 2"),
     Bad("asynchronous without iopath", "train", ATTN + "--write-checkpoints-asynchronously", "iopath"),
     Bad("no learning rate", "train", ATTN + "--lr fast", "--lr"),
+    Bad(
+        "no warmup",
+        "train",
+        ATTN + "--lr-scheduler inverse_sqrt --warmup-updates 0",
+        "--lr-scheduler inverse_sqrt .*zero",
+    ),
+    Bad(
+        "rate beyond the highest", "train", ATTN + "--lr-scheduler triangular --max-lr 1e-9", "--lr-sch.*max_lr must be"
+    ),
+    Bad("no languages", "train", ATTN + "--task translation_from_pretrained_bart", "needs --langs"),
     # data
     Bad("no folder", "train", ATTN.replace("{data}", "{no}"), "data folder .*no: "),
     Bad("a file for a folder", "train", ATTN.replace("{data}", "{text}"), "data folder .*text: "),
