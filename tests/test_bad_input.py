@@ -77,6 +77,16 @@ CASES = [
         "--output-dictionary-size",
     ),
     Bad("bleu arguments", "train", ATTN + "--eval-bleu --eval-bleu-args beam", "--eval-bleu-args"),
+    Bad("no such bleu argument", "train", ATTN + '--eval-bleu --eval-bleu-args {{"max-len-b":9}}', "max_len_b"),
+    Bad("no such tokenizer", "train", ATTN + "--eval-bleu --eval-bleu-detok mose", "--eval-bleu-detok mose: .* moses"),
+    Bad("bleu of no subwords", "train", ATTN + "--eval-bleu --eval-bleu-remove-bpe bpe", "--eval-bleu-remove-bpe bpe"),
+    Bad("best of no bleu", "train", ATTN + "--best-checkpoint-metric bleu", "needs --eval-bleu"),
+    Bad(
+        "best of nothing",
+        "train",
+        ATTN + "--best-checkpoint-metric blue",
+        "--best-checkpoint-metric blue .* loss,",
+    ),
     Bad(
         "cutoffs beyond words",
         "train",
@@ -143,11 +153,28 @@ CASES = [
         "line 1 of .* does not hold numbers",
     ),
     Bad("no start", "train", ATTN + "--restore-file {no}", "--restore-file .* does not exist"),
+    Bad("a folder for a start", "train", ATTN + "--finetune-from-model {empty}", "--finetune-from-model .* a folder"),
+    Bad(
+        "a start of other words",
+        "train",
+        "{more_words} --save-dir {new} --finetune-from-model {model} " + " ".join(TRAIN_TINY),
+        "another architecture, size or vocabulary .* another --finetune-from-model",
+    ),
     Bad("save into a file", "train", ATTN + "--save-dir {text}/new", "--save-dir .* cannot be written to"),
     Bad("fp16 on CPU", "train", ATTN + "--fp16", "--fp16 needs a CUDA device"),
     Bad("two processes on CPU", "train", ATTN + "--distributed-world-size 2", "--distributed-world-size 2"),
     Bad("asynchronous without iopath", "train", ATTN + "--write-checkpoints-asynchronously", "iopath"),
     Bad("no learning rate", "train", ATTN + "--lr fast", "--lr"),
+    Bad(
+        "no warmup",
+        "train",
+        ATTN + "--lr-scheduler inverse_sqrt --warmup-updates 0",
+        "--lr-scheduler inverse_sqrt .*zero",
+    ),
+    Bad(
+        "rate beyond the highest", "train", ATTN + "--lr-scheduler triangular --max-lr 1e-9", "--lr-sch.*max_lr must be"
+    ),
+    Bad("no languages", "train", ATTN + "--task translation_from_pretrained_bart", "needs --langs"),
     # data
     Bad("no folder", "train", ATTN.replace("{data}", "{no}"), "data folder .*no: "),
     Bad("a file for a folder", "train", ATTN.replace("{data}", "{text}"), "data folder .*text: "),

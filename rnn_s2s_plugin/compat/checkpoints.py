@@ -130,17 +130,16 @@ def _why_it_does_not_fit(error: Exception) -> str:
 
 @mend(checkpoint_utils, "load_checkpoint")
 def refuse_missing_start(original, cfg, trainer, **kwargs):
-    """fairseq silently starts from scratch if the checkpoint to start from is missing."""
+    """fairseq silently starts from scratch if the checkpoint to start from is missing, or a folder."""
     resumes = PathManager.exists(os.path.join(cfg.save_dir, "checkpoint_last.pt"))
     for name, path in (
         ("--restore-file", cfg.restore_file if cfg.restore_file != "checkpoint_last.pt" else None),
         ("--finetune-from-model", None if resumes else cfg.finetune_from_model),
         ("--continue-once", None if resumes else cfg.continue_once),
     ):
-        if path is not None and not PathManager.exists(path):
-            raise UsageError(
-                f"{name} {path} does not exist; name a checkpoint, or leave the option out to start afresh"
-            )
+        if path is not None and not PathManager.isfile(path):
+            problem = "is a folder" if PathManager.exists(path) else "does not exist"
+            raise UsageError(f"{name} {path} {problem}; name a checkpoint, or leave the option out to start afresh")
     try:
         return original(cfg, trainer, **kwargs)
     except ValueError as error:
@@ -164,8 +163,16 @@ def explain_other_architecture(original, trainer, filename, *args, **kwargs):
         differences = str(error.__context__).strip().splitlines()
         raise UsageError(
             f"checkpoint {filename} belongs to a model of another architecture, size or vocabulary "
-            f"({differences[-1].strip()[:200]}); use the options it was trained with, or another --save-dir"
+            f"({differences[-1].strip()[:200]}); use the options it was trained with, or another "
+            f"{_option_that_names(filename, trainer.cfg.checkpoint)}"
         ) from error
+
+
+def _option_that_names(checkpoint: str, cfg) -> str:
+    for name in ("restore_file", "finetune_from_model", "continue_once"):
+        if getattr(cfg, name, None) == checkpoint:
+            return f"--{name.replace('_', '-')}"
+    return "--save-dir"
 
 
 @mend(Trainer, "load_checkpoint")

@@ -10,6 +10,7 @@ from fairseq import file_utils, tasks
 from fairseq.data.encoders.subword_nmt_bpe import SubwordNMTBPE
 from fairseq.tasks.language_modeling import LanguageModelingTask
 from fairseq.tasks.translation import TranslationTask
+from fairseq_cli import train
 
 from ..errors import UsageError
 from .mending import mend
@@ -42,6 +43,10 @@ def sentence_about(kind: Type[BaseException], value: BaseException) -> Optional[
         return found[1] if found else _about_lost_process(str(value))
     if kind is RuntimeError:
         return _about_lost_process(str(value))
+    if kind is FloatingPointError:
+        return f"{value}: give a lower --lr or --clip-norm 1; checkpoints saved before are intact"
+    if kind is ImportError and "Please install" in str(value):
+        return " ".join(str(value).split())
     names_option = re.search(r"(?<!\S)[\"'`(]?--[a-z][a-z-]+", str(value)) and "\n" not in str(value).strip()
     if kind in (AssertionError, ValueError, NotImplementedError, Exception) and names_option:
         return str(value).strip()
@@ -117,3 +122,12 @@ def explain_missing_split(original, task, split, *args, **kwargs):
             f"the two languages of {split} in {task.cfg.data} have different numbers of sentences: run "
             "fairseq-preprocess again on texts of equal length"
         ) from error
+
+
+@mend(train, "get_valid_stats")
+def explain_unknown_metric(original, cfg, trainer, stats, tracking_best):
+    """--best-checkpoint-metric is a key of the values that validation computes; which ones depends on task and loss."""
+    metric = cfg.checkpoint.best_checkpoint_metric
+    if metric not in stats:
+        raise UsageError(f"--best-checkpoint-metric {metric} is not computed in validation, but {', '.join(stats)}")
+    return original(cfg, trainer, stats, tracking_best)

@@ -13,8 +13,10 @@ from fairseq.criterions.label_smoothed_cross_entropy_with_alignment import (
 )
 from fairseq.dataclass import utils as dataclass_utils
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY, MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY
+from fairseq.optim import lr_scheduler
 from fairseq.trainer import Trainer
 from omegaconf import open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from ..errors import UsageError
 from .interactive import mend_interactive
@@ -30,7 +32,10 @@ def apply_preset_before_defaults(original, config_class, cfg, *args, **kwargs):
     if config_class in MODEL_DATACLASS_REGISTRY.values() and name not in MODEL_DATACLASS_REGISTRY:
         with open_dict(cfg):
             ARCH_CONFIG_REGISTRY.get(name, lambda _: None)(cfg)
-    return original(config_class, cfg, *args, **kwargs)
+    try:
+        return original(config_class, cfg, *args, **kwargs)
+    except OmegaConfBaseException as error:  # which hydra shows with a traceback
+        raise UsageError(f"option {error.full_key} of {name}: {str(error).splitlines()[0]}") from error
 
 
 @mend(models, "build_model")
@@ -69,6 +74,8 @@ def correct_options(original, parser, *args, **kwargs):
     refuse_bad_values(namespace)
     _refuse_processes_without_devices(namespace)
     _refuse_asynchronous_writing_without_iopath(namespace)
+    _refuse_bleu_that_is_not_computed(namespace)
+    _refuse_pretraining_in_no_language(namespace)
     if hasattr(namespace, "max_update") and namespace.optimizer is None:
         raise UsageError("--optimizer is missing: give --optimizer adam, or another that --help lists")
     if hasattr(namespace, "buffer_size"):
@@ -103,6 +110,32 @@ def _refuse_asynchronous_writing_without_iopath(namespace: argparse.Namespace) -
         raise UsageError(
             "--write-checkpoints-asynchronously needs the package iopath; install it or leave the option out"
         )
+
+
+def _refuse_bleu_that_is_not_computed(namespace: argparse.Namespace) -> None:
+    """fairseq notices only after the first epoch, before it saves anything."""
+    if getattr(namespace, "best_checkpoint_metric", None) == "bleu" and getattr(namespace, "eval_bleu", None) is False:
+        raise UsageError("--best-checkpoint-metric bleu needs --eval-bleu")
+
+
+def _refuse_pretraining_in_no_language(namespace: argparse.Namespace) -> None:
+    """fairseq splits the option without asking whether it was given."""
+    task = getattr(namespace, "task", None)
+    if task == "translation_from_pretrained_bart" and namespace.langs is None:
+        raise UsageError(f"--task {task} needs --langs, the languages of the pretraining, such as de_DE,en_XX")
+
+
+@mend(lr_scheduler, "build_lr_scheduler")
+def explain_impossible_schedule(original, cfg, optimizer):
+    """--lr-scheduler inverse_sqrt --warmup-updates 0 divides by zero; the conditions of others name no option."""
+    try:
+        return original(cfg, optimizer)
+    except (AssertionError, ZeroDivisionError) as error:
+        problem = str(error) or "a value is out of range"
+        raise UsageError(
+            f"--lr-scheduler {cfg._name} cannot be computed from its options ({problem}): see --lr, --warmup-updates "
+            "and those that --help lists for it"
+        ) from error
 
 
 @mend(Trainer, "__init__")

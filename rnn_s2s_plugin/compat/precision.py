@@ -45,6 +45,29 @@ def refuse_fp16_without_cuda(original, trainer, cfg, *args, **kwargs):
     return original(trainer, cfg, *args, **kwargs)
 
 
+@mend(Trainer, "train_step")
+def skip_overflow_without_cuda(original, trainer, *args, **kwargs):
+    """--memory-efficient-fp16: after an overflow fairseq lowers the scale of the loss, but then it wants a GPU."""
+    try:
+        return original(trainer, *args, **kwargs)
+    except (AssertionError, RuntimeError) as error:  # which of the two depends on how PyTorch was built
+        if not isinstance(error.__context__, OverflowError):
+            raise
+        trainer.zero_grad()
+        return None  # no update, as with a GPU
+
+
+@mend(AMPOptimizer, "clip_grad_norm")
+def stop_at_nan_without_scale(original, optimizer, *args, **kwargs):
+    """--amp on a CPU: there is no scale of the loss that fairseq could lower, so it fails with an AttributeError."""
+    if optimizer.scaler.is_enabled():
+        return original(optimizer, *args, **kwargs)
+    norm = optimizer.fp32_optimizer.clip_grad_norm(*args, **kwargs)
+    if not torch.isfinite(norm):
+        raise FloatingPointError("gradients are Nan/Inf")  # as without --amp
+    return norm
+
+
 @mend(BaseFairseqModel, "prepare_for_inference_")
 def bf16_in_generation(original, model, cfg):
     """The commands that generate or score accept --bf16 and ignore it."""

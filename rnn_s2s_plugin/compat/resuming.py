@@ -1,18 +1,22 @@
 """What resumed training needs to end as if it had not been interrupted, and fairseq does not keep or restore."""
 
-import argparse
+import logging
 import sys
 
+from fairseq.optim.lr_scheduler import FairseqLRScheduler
 from fairseq.optim.lr_scheduler.reduce_lr_on_plateau import ReduceLROnPlateauLRSchedule
 from fairseq.trainer import Trainer
+from fairseq_cli import train
 
 from .mending import mend
+
+logger = logging.getLogger(__name__)
 
 
 def _count_of_patience() -> dict:
     """Where fairseq-train keeps the best validation and how many came after it; empty before the first."""
-    module = sys.modules.get("fairseq_cli.train") or sys.modules.get("__main__")
-    return vars(getattr(module, "should_stop_early", argparse.Namespace()))
+    script = sys.modules["__main__"]  # if it is fairseq_cli/train.py itself
+    return vars(getattr(script, "should_stop_early", train.should_stop_early))
 
 
 @mend(Trainer, "save_checkpoint")
@@ -30,6 +34,26 @@ def continue_count_of_patience(original, trainer, filename, reset_optimizer=Fals
     return extra_state
 
 
+@mend(train, "train")
+def end_where_training_has_ended(original, cfg, trainer, *args):
+    """The same command again makes one update beyond --max-update, or one epoch beyond --patience, each time."""
+    updates, bad = trainer.get_num_updates(), _count_of_patience().get("num_runs", 0)
+    for option, limit, reached in (
+        ("--max-update", cfg.optimization.max_update, updates),
+        ("--patience", cfg.checkpoint.patience, bad),
+    ):
+        if reached >= limit > 0:
+            logger.info(f"training has ended: {option} {limit} is reached")
+            return [None], True
+    return original(cfg, trainer, *args)
+
+
+@mend(FairseqLRScheduler, "load_state_dict")
+def continue_after_another_schedule(original, schedule, state):
+    """--lr-scheduler fixed, the default, keeps no best loss, without which the others end with a KeyError."""
+    original(schedule, {"best": None, **state})
+
+
 @mend(ReduceLROnPlateauLRSchedule, "state_dict")
 def keep_number_of_bad_epochs(original, schedule):
     """--lr-scheduler reduce_lr_on_plateau forgets for how many epochs the loss has not fallen (--lr-patience)."""
@@ -38,8 +62,9 @@ def keep_number_of_bad_epochs(original, schedule):
 
 @mend(ReduceLROnPlateauLRSchedule, "load_state_dict")
 def restore_number_of_bad_epochs(original, schedule, state):
-    """Checkpoints from before have none."""
-    original(schedule, state)
+    """Checkpoints from before have none, and those of other schedules may have no best loss to compare with."""
+    if state.get("best") is not None:
+        original(schedule, state)
     schedule.lr_scheduler.num_bad_epochs = state.get("num_bad_epochs", 0)
 
 
@@ -54,4 +79,13 @@ def reduce_learning_rate_after_last_validation(
     position = extra_state["train_iterator"]  # of the next epoch, if this one was complete
     if position["iterations_in_epoch"] == 0 and extra_state.get("val_loss") is not None:
         trainer.lr_step(position["epoch"], extra_state["val_loss"])
+    return extra_state
+
+
+@mend(Trainer, "load_checkpoint")
+def average_at_the_same_updates(original, trainer, *args, **kwargs):
+    """--ema-update-freq counts updates from where training resumes."""
+    extra_state = original(trainer, *args, **kwargs)
+    if extra_state is not None and trainer.cfg.ema.store_ema:
+        trainer.ema.update_freq_counter = trainer.get_num_updates() % trainer.cfg.ema.ema_update_freq
     return extra_state

@@ -6,6 +6,9 @@ import json
 import os
 from typing import Any, Callable, Tuple
 
+from fairseq.data.encoders import TOKENIZER_REGISTRY
+from fairseq.dataclass.configs import GenerationConfig
+
 from ..errors import UsageError
 
 POST_PROCESSES = "sentencepiece wordpiece letter silence _EOW subword_nmt @@ none".split()
@@ -71,6 +74,10 @@ def _joins_subwords(value: str) -> bool:
     return value.strip() in POST_PROCESSES
 
 
+def _holds_search_options(text: str) -> bool:
+    return json.loads(text).keys() <= GenerationConfig.__dataclass_fields__.keys()
+
+
 def _is_positive(value: Any) -> bool:
     return value >= 1
 
@@ -79,6 +86,8 @@ IS_JSON = _is_dictionary_by(json.loads)
 IS_LITERAL = _is_dictionary_by(lambda text: text if isinstance(text, dict) else ast.literal_eval(text))
 VALUES: Tuple[Tuple[str, Callable[[Any], bool], str], ...] = (
     ("eval_bleu_args", IS_JSON, 'must be JSON in braces, such as {"beam": 4}'),
+    ("eval_bleu_args", _holds_search_options, "its names are those of fairseq-generate's options, such as max_len_b"),
+    ("eval_bleu_detok", TOKENIZER_REGISTRY.__contains__, f"must be one of {', '.join(TOKENIZER_REGISTRY)}"),
     ("eval_bleu_detok_args", IS_JSON, 'must be JSON in braces, such as {"target_lang": "en"}'),
     ("model_overrides", IS_LITERAL, "must be a Python dictionary, such as {'dropout': 0.1}"),
     ("optimizer_overrides", IS_LITERAL, "must be a Python dictionary, such as {'lr': 0.1}"),
@@ -89,6 +98,7 @@ VALUES: Tuple[Tuple[str, Callable[[Any], bool], str], ...] = (
     ("update_freq", lambda value: all(number >= 1 for number in value), "must be at least 1 everywhere"),
     ("temperature", lambda value: value > 0, "must be above 0"),
     ("post_process", _joins_subwords, f"must be one of {', '.join(POST_PROCESSES)}"),
+    ("eval_bleu_remove_bpe", _joins_subwords, f"must be one of {', '.join(POST_PROCESSES)}"),
     ("risk_post_process", _joins_subwords, f"must be one of {', '.join(POST_PROCESSES)}"),
     ("input", lambda value: value == "-" or _can_be_read(value), "there is no such file"),
     ("replace_unk", lambda value: value == "" or _can_be_read(value), "there is no such file"),

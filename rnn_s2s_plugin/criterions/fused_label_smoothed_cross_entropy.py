@@ -11,7 +11,7 @@ from fairseq.criterions.label_smoothed_cross_entropy import (
     LabelSmoothedCrossEntropyCriterionConfig,
 )
 from fairseq.logging import metrics
-from fairseq.tasks.language_modeling import LanguageModelingTask
+from fairseq.tasks.translation import TranslationTask
 from torch import Tensor
 
 from ..errors import UsageError
@@ -64,8 +64,8 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
         if not 0 <= rdrop_alpha < math.inf:
             raise UsageError(f"--rdrop-alpha must be a number of at least 0, got {rdrop_alpha:g}")
         self.rdrop_alpha = rdrop_alpha
-        # The text of a language model may contain the word <pad>, which the task counts and the loss ignores.
-        self.ntokens_is_exact = ignore_prefix_size == 0 and not isinstance(task, LanguageModelingTask)
+        # A text may contain the word <pad>, which the loss ignores; most tasks count it, translation does not.
+        self.ntokens_is_exact = ignore_prefix_size == 0 and isinstance(task, TranslationTask)
 
     def check_options(self, cfg: Any) -> None:
         """Called before training (see ``compat.options``).

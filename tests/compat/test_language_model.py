@@ -48,7 +48,8 @@ def test_language_model_trains_scores_and_joins_translation(train, fairseq, corp
     assert len(fairseq("generate", both, *fusion).field("H")) == SIZES["test"]
 
 
-def test_the_word_pad_in_a_text(fairseq, tmp_path):
+@pytest.mark.parametrize("task", ["language_modeling --arch rnn_lm", "denoising --arch rnn_attn"])
+def test_the_word_pad_in_a_text(task, fairseq, tmp_path):
     """fairseq counts it among the words of a batch, and no loss does."""
     (tmp_path / "text").write_text("one two <pad> three\nfour five\n")
     fairseq(
@@ -61,8 +62,8 @@ def test_the_word_pad_in_a_text(fairseq, tmp_path):
         "--destdir",
         tmp_path,
     )
-    options = ("--arch", "rnn_lm", "--decoder-embed-dim", 8, "--decoder-hidden-size", 8, "--dropout", 0, "--lr", 1e-9)
-    command = ["train", tmp_path, "--task", "language_modeling", *options, "--sample-break-mode", "eos", "--no-save"]
+    options = ("--decoder-embed-dim", 8, "--decoder-hidden-size", 8, "--dropout", 0, "--lr", 1e-9, "--no-save")
+    command = ["train", tmp_path, "--task", *task.split(), *options, "--sample-break-mode", "eos"]
     command += ["--optimizer", "adam", "--max-tokens", 400, "--max-update", 1, "--log-format", "json", "--criterion"]
     plain, fused = (
         fairseq(*command, criterion).log("valid_loss")[-1]["valid_loss"]

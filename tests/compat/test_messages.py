@@ -5,7 +5,9 @@ import sys
 import pytest
 import torch
 from conftest import TRAIN_TINY
+from fairseq.dataclass.initialize import add_defaults
 from hydra._internal.utils import run_and_report
+from omegaconf import OmegaConf
 
 from rnn_s2s_plugin.errors import UsageError
 from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
@@ -50,6 +52,21 @@ def test_usage_errors_under_hydra_are_shown_without_traceback(capsys):
     assert caught.value.code == 1
     errors = capsys.readouterr().err
     assert errors.startswith("--cell gruu is unknown\n") and "Traceback" not in errors
+
+
+def test_bad_value_under_hydra_is_one_sentence():
+    """fairseq merges a plugin's options when hydra has checked its own; the command line is checked by argparse."""
+    cfg = OmegaConf.create({"model": {"_name": "rnn_attn", "dropout": "high"}})
+    with pytest.raises(UsageError, match="^option dropout of rnn_attn: .*high.* could not be converted to Float$"):
+        add_defaults(cfg)
+
+
+def test_missing_package_is_named(capsys):
+    """As for --ddp-backend slowmo."""
+    error = ImportError("Cannot find SlowMo.\nPlease install fairscale with: pip install fairscale")
+    sentence = "error: Cannot find SlowMo. Please install fairscale with: pip install fairscale\n"
+    assert shown_by_excepthook(error, capsys).endswith(sentence)
+    assert shown_by_excepthook(ImportError("other"), capsys).endswith("ImportError: other\n")
 
 
 def test_command_ends_with_one_sentence_and_exit_code_1(fairseq_process, corpus, tmp_path):

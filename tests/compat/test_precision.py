@@ -4,6 +4,7 @@ import pytest
 import torch
 from conftest import SHORT, TINY_LSTM
 
+from rnn_s2s_plugin.compat.messages import sentence_about
 from rnn_s2s_plugin.errors import UsageError
 from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
 
@@ -77,3 +78,19 @@ def test_fp16_on_cpu_is_one_sentence_and_the_other_kind_trains(arguments, train,
             train(tmp_path, *arguments)
     else:
         assert train(tmp_path, *arguments).log("train_loss")
+
+
+def test_overflow_in_fp16_on_cpu_lowers_the_scale(train, tmp_path):
+    """And is no update; fairseq puts the norm on the GPU that there may not be."""
+    options = ("--memory-efficient-fp16", "--fp16-init-scale", 2**20, "--log-interval", 1, "--max-epoch", 4)
+    result = train(tmp_path, *options)
+    assert "gradient overflow detected" in result.output
+    assert float(result.log("train_loss_scale")[-1]["train_loss_scale"]) < 2**20
+    assert float(result.log("train_loss")[-1]["train_loss"]) < float(result.log("train_loss")[0]["train_loss"])
+
+
+@pytest.mark.parametrize("precision", ([], ["--amp"], ["--bf16"]), ids=["float32", "amp", "bf16"])
+def test_gradient_that_is_no_number_ends_training(precision, train, tmp_path):
+    with pytest.raises(FloatingPointError) as caught:
+        train(tmp_path, *precision, "--optimizer", "sgd", "--lr", 1e38, "--max-epoch", 3)
+    assert "lower --lr" in sentence_about(caught.type, caught.value)

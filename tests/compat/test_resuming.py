@@ -1,6 +1,8 @@
 """Interrupted training ends as uninterrupted. Each test fails without its mend."""
 
 import pytest
+import torch
+from fairseq import checkpoint_utils
 
 
 def test_patience_goes_on_when_training_resumes(train, tmp_path):
@@ -24,3 +26,36 @@ def test_learning_rate_falls_when_training_resumes(train, tmp_path):
     whole = rates("whole", 5)
     assert [float(rate) for rate in whole] == pytest.approx([1e-4, 1e-4, 1e-4, 5e-5, 5e-5])
     assert rates("parts", 1, 2, 3, 4, 5) == whole
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [("fixed", "reduce_lr_on_plateau"), ("fixed", "inverse_sqrt"), ("inverse_sqrt", "reduce_lr_on_plateau")],
+)
+def test_training_goes_on_with_another_schedule(before, after, train, tmp_path):
+    """The checkpoint has no best loss, which is what the other compares with."""
+    train(tmp_path, "--lr-scheduler", before, "--no-epoch-checkpoints")
+    resumed = train(tmp_path, "--lr-scheduler", after, "--no-epoch-checkpoints", "--max-epoch", 3)
+    assert [entry["epoch"] for entry in resumed.log("train_loss")] == [2, 3]
+
+
+@pytest.mark.parametrize("end", [("--max-update", 2), ("--lr", 1e-20, "--patience", 1)], ids=["updates", "patience"])
+def test_training_that_has_ended_does_not_go_on(end, train, tmp_path):
+    options = (*end, "--max-epoch", 9, "--no-epoch-checkpoints")
+    train(tmp_path, *options)
+    path = tmp_path / "checkpoint_last.pt"
+    content = path.read_bytes()
+    assert f"training has ended: {end[-2]} {end[-1]} is reached" in train(tmp_path, *options).output
+    assert path.read_bytes() == content
+
+
+def test_average_of_every_third_update_is_resumed(train, tmp_path):
+    options = ("--store-ema", "--ema-decay", 0.5, "--ema-update-freq", 3, "--no-epoch-checkpoints")
+    train(tmp_path / "parts", *options, "--max-update", 2)
+    for folder in ("parts", "whole"):
+        train(tmp_path / folder, *options, "--max-update", 4)
+    whole, parts = (
+        checkpoint_utils.load_ema_from_checkpoint(str(tmp_path / folder / "checkpoint_last.pt"))["model"]
+        for folder in ("whole", "parts")
+    )
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
