@@ -35,6 +35,7 @@ FUSED = ATTN + "--criterion fused_label_smoothed_cross_entropy "
 RISK = ATTN + "--criterion minimum_risk "
 ADAPTIVE = ATTN + "--criterion adaptive_loss --ddp-backend legacy_ddp"
 GENERATE = "{data} --path {model} "
+SKIP_ALL = "--max-source-positions 1 --skip-invalid-size-inputs-valid-test"
 CASES = [
     # options of training
     Bad("unknown architecture", "train", TRAIN + "--arch rnn_atn", "--arch.*invalid choice: 'rnn_atn'"),
@@ -227,6 +228,9 @@ CASES = [
     Bad("unknown post-processing", "generate", GENERATE + "--post-process joined", "--post-process"),
     Bad("no dictionary of alignments", "generate", GENERATE + "--replace-unk {no}", "--replace-unk"),
     Bad("no raw text", "generate", GENERATE + "--replace-unk", "--dataset-impl.raw"),
+    Bad("all sentences skipped", "generate", GENERATE + SKIP_ALL, "every sentence of test .*--max-source-positions"),
+    Bad("all skipped, validated", "validate", GENERATE + SKIP_ALL + " --max-tokens 400", "every sentence of valid is"),
+    Bad("all skipped, trained", "train", ATTN + SKIP_ALL, "every sentence of train is too long"),
     Bad(
         "long test sentences",
         "generate",
