@@ -228,6 +228,7 @@ CASES = [
     Bad("unknown post-processing", "generate", GENERATE + "--post-process joined", "--post-process"),
     Bad("no dictionary of alignments", "generate", GENERATE + "--replace-unk {no}", "--replace-unk"),
     Bad("no raw text", "generate", GENERATE + "--replace-unk", "--dataset-impl.raw"),
+    Bad("longer than short sources", "generate", GENERATE + "--max-len-a .01 --max-len-b 0", "--min-len 1 is more .*"),
     Bad("two searches", "generate", GENERATE + "--match-source-len --diversity-rate 1", "--match-source-len and --div"),
     Bad("constraints, sampled", "interactive", GENERATE + "--constraints --sampling --beam 1", "--sampling and --con"),
     Bad("lines scored", "interactive", GENERATE + "--score-reference", "--score-reference is for fairseq-generate"),

@@ -5,7 +5,7 @@ import torch
 from fairseq import search, utils
 from fairseq.data import data_utils
 from fairseq.ngram_repeat_block import NGramRepeatBlock
-from fairseq.sequence_generator import SequenceGeneratorWithAlignment
+from fairseq.sequence_generator import SequenceGenerator, SequenceGeneratorWithAlignment
 from fairseq.tasks.translation import TranslationTask
 
 from ..errors import UsageError
@@ -30,6 +30,20 @@ def number_sentences_within_batch(original, self, step, lprobs, scores, prev_out
 def choose_among_no_more_words_than_there_are(original, self, tgt_dict, sampling_topk=-1, sampling_topp=-1.0):
     """--sampling-topk above the size of the dictionary ends in a RuntimeError of PyTorch's."""
     original(self, tgt_dict, min(sampling_topk, len(tgt_dict)), sampling_topp)
+
+
+@mend(SequenceGenerator, "_generate")
+def name_the_options_of_lengths(original, generator, *args, **kwargs):
+    """A short source may allow only translations that are too short; fairseq's assertion does not name the options."""
+    try:
+        return original(generator, *args, **kwargs)
+    except AssertionError as error:
+        if not str(error).startswith("min_len cannot be larger than max_len"):
+            raise
+        raise UsageError(
+            f"--min-len {generator.min_len} is more than a short source may have words in its translation, with "
+            f"--max-len-a {generator.max_len_a} and --max-len-b {generator.max_len_b}: raise --max-len-b"
+        ) from error
 
 
 @mend(NGramRepeatBlock, "_no_repeat_ngram")
