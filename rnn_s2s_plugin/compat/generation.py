@@ -26,6 +26,16 @@ def number_sentences_within_batch(original, self, step, lprobs, scores, prev_out
     return original(self, step, lprobs, scores, prev_output_tokens, ids)
 
 
+@mend(search.LengthConstrainedBeamSearch, "step")
+def let_no_word_follow_the_end(original, self, step, lprobs, *args, **kwargs):
+    """--match-source-len makes the end certain where it must come, but fairseq lets other words compete with it.
+
+    What they continue becomes too long and gets a score of -inf; the n-best lists of a batch's short sentences had it.
+    """
+    lprobs[step >= self.max_len_a * self.src_lengths + self.max_len_b] = -torch.inf
+    return original(self, step, lprobs, *args, **kwargs)  # sets the log-probability of the end to 0
+
+
 @mend(search.Sampling, "__init__")
 def choose_among_no_more_words_than_there_are(original, self, tgt_dict, sampling_topk=-1, sampling_topp=-1.0):
     """--sampling-topk above the size of the dictionary ends in a RuntimeError of PyTorch's."""
