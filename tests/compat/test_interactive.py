@@ -69,3 +69,11 @@ def test_interactive_goes_on_after_too_many_constraints(fairseq, corpus, checkpo
     result = fairseq("interactive", corpus.data, *options)
     assert "translated without its constraints of 16 words" in result.output
     assert set(result.field("H")) == {0, 1} and "TWO" in result.field("H")[1] and "THREE" in result.field("H")[1]
+
+
+@pytest.mark.parametrize("order", ["ordered", "unordered"])
+def test_interactive_leaves_out_empty_constraints(order, fairseq, corpus, checkpoint, tmp_path):
+    (tmp_path / "lines").write_text("one\t\tTWO\none\t \t\t\n\t\tTWO\n")
+    options = ["--path", checkpoint, "--constraints", order, "--input", tmp_path / "lines", *SHORT]
+    result = fairseq("interactive", corpus.data, *options, "--buffer-size", 3, "--batch-size", 3)
+    assert len(result.field("H")) == 3 and result.field("C") == {0: "TWO"} and "TWO" in result.field("H")[0]
