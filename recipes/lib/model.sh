@@ -106,6 +106,7 @@ choose_model() {
     choose_trained
     name=$(basename "${CHECKPOINT:-$MODEL}" .pt)
     if [[ -n $CHECKPOINT ]]; then
+        ((DRY_RUN)) || [[ -f $CHECKPOINT ]] || die "CHECKPOINT=$CHECKPOINT: there is no such file"
         MODEL=$CHECKPOINT
     elif ((RISK_UPDATE)); then
         MODEL=$RUN_DIR/risk/checkpoint_last.pt NEEDED=risk name=risk$RISK_UPDATE
