@@ -70,6 +70,14 @@ def test_results_are_of_one_checkpoint(tmp_path):
         assert f"now:  CHECKPOINT={other.resolve()}" in result.stdout
 
 
+def test_two_runs_settle_a_folder_at_once(tmp_path):
+    """Both write its settings before one of them renames what it wrote."""
+    slow = 'mv() { sleep 0.5; command mv "$@"; }'
+    script = f"set -e; source {RECIPES}/lib/common.sh; {slow}; NODE_RANK=0 DRY_RUN=0; settle work/settings A=1"
+    runs = [subprocess.Popen(["bash", "-c", script], cwd=tmp_path) for _ in range(2)]
+    assert [run.wait(60) for run in runs] == [0, 0] and os.listdir(tmp_path / "work") == ["settings"]
+
+
 def test_numbers_in_every_notation(tmp_path):
     numbers = {"LR": "1e-3", "RISK_LR": "5E-04", "SMOOTHING": ".1", "CLIP": "5.", "LENPEN": "1", "PATIENCE": "-1"}
     result = recipe(tmp_path, "--dry-run", "train", **numbers)

@@ -189,6 +189,7 @@ stage_score() {
         options+=(--test "$name" "$RESULTS/$name.txt" "$PREP/tok/$name.$TGT" "$PREP/raw/$name.$TGT")
     done
     settle_results
+    lock "$RESULTS/.lock"
     [[ ,$STEPS, != *,lowercase,* ]] || options+=(--lowercase)
     ((!RAW_TOKENIZED)) || options+=(--raw-tokenized)
     run "$PYTHON" "$LIB/score.py" --lang "$TGT" "${options[@]}" --command "$COMMAND" --run "$RUN_DIR" \
