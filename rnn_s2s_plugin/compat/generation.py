@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from fairseq import search, utils
+from fairseq import checkpoint_utils, search, utils
 from fairseq.data import data_utils
 from fairseq.ngram_repeat_block import NGramRepeatBlock
 from fairseq.sequence_generator import SequenceGenerator, SequenceGeneratorWithAlignment
@@ -10,6 +10,18 @@ from fairseq.tasks.translation import TranslationTask
 
 from ..errors import UsageError
 from .mending import mend
+
+
+@mend(TranslationTask, "build_generator")
+def search_with_language_model(original, task, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
+    """--lm-path: fairseq-generate loads the language model itself; fairseq-interactive and Python ignore the option."""
+    path = getattr(args, "lm_path", None)
+    if path is not None and extra_gen_cls_kwargs is None:
+        (language_model,), _ = checkpoint_utils.load_model_ensemble([path], arg_overrides={"data": task.cfg.data})
+        language_model.to(next(models[0].parameters()))  # the same device and precision
+        language_model.make_generation_fast_()
+        extra_gen_cls_kwargs = {"lm_model": language_model, "lm_weight": args.lm_weight}
+    return original(task, models, args, seq_gen_cls, extra_gen_cls_kwargs, **kwargs)
 
 
 @mend(search.DiverseBeamSearch, "step")
