@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from .errors import UsageError
+from .inspect.files import check_file
 from .models.config import flag
 
 Weights = Dict[str, Tensor]
@@ -27,10 +28,12 @@ def convert(old_path: str, new_path: str) -> None:
     The optimizer's state is not converted: continue training with ``--finetune-from-model`` or ``--reset-optimizer``.
 
     Raises:
-        UsageError: if the checkpoint is no translation ``lstm``, or uses what the plugin does not have.
+        UsageError: if the checkpoint is no translation ``lstm``, or uses what the plugin does not have, or if the new
+            one cannot be written.
     """
     if not os.path.isfile(old_path):
         raise UsageError(f"there is no checkpoint {old_path}")
+    check_file("new checkpoint", new_path)
     state = checkpoint_utils.load_checkpoint_to_cpu(old_path)
     args = lstm_options(state, old_path)
     weights = convert_weights(state["model"], args)

@@ -37,6 +37,7 @@ FUSED = ATTN + "--criterion fused_label_smoothed_cross_entropy "
 RISK = ATTN + "--criterion minimum_risk "
 ADAPTIVE = ATTN + "--criterion adaptive_loss --ddp-backend legacy_ddp"
 GENERATE = "{data} --path {model} "
+SKIP_ALL = "--max-source-positions 1 --skip-invalid-size-inputs-valid-test"
 CASES = [
     # options of training
     Bad("unknown architecture", "train", TRAIN + "--arch rnn_atn", "--arch.*invalid choice: 'rnn_atn'"),
@@ -256,6 +257,14 @@ CASES = [
     Bad("unknown post-processing", "generate", GENERATE + "--post-process joined", "--post-process"),
     Bad("no dictionary of alignments", "generate", GENERATE + "--replace-unk {no}", "--replace-unk"),
     Bad("no raw text", "generate", GENERATE + "--replace-unk", "--dataset-impl.raw"),
+    Bad("longer than short sources", "generate", GENERATE + "--max-len-a .01 --max-len-b 0", "--min-len 1 is more .*"),
+    Bad("two searches", "generate", GENERATE + "--match-source-len --diversity-rate 1", "--match-source-len and --div"),
+    Bad("constraints, sampled", "interactive", GENERATE + "--constraints --sampling --beam 1", "--sampling and --con"),
+    Bad("lines scored", "interactive", GENERATE + "--score-reference", "--score-reference is for fairseq-generate"),
+    Bad("prefix of lines", "interactive", GENERATE + "--prefix-size 1", "--prefix-size is for fairseq-generate"),
+    Bad("all sentences skipped", "generate", GENERATE + SKIP_ALL, "every sentence of test .*--max-source-positions"),
+    Bad("all skipped, validated", "validate", GENERATE + SKIP_ALL + " --max-tokens 400", "every sentence of valid is"),
+    Bad("all skipped, trained", "train", ATTN + SKIP_ALL, "every sentence of train is too long"),
     Bad(
         "long test sentences",
         "generate",

@@ -60,4 +60,6 @@ def test_other_checkpoints_are_refused_by_name(checkpoint, tmp_path):
         convert(str(checkpoint), str(tmp_path / "new.pt"))
     with pytest.raises(UsageError, match="no checkpoint"):
         convert(str(tmp_path / "missing.pt"), str(tmp_path / "new.pt"))
+    with pytest.raises(UsageError, match="new checkpoint .*no/new.pt: there is no folder .*no; make it"):
+        convert(str(checkpoint), str(tmp_path / "no" / "new.pt"))
     assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """Recipes before their work: what they refuse, warn of and would do; and their scripts, as a linter reads them."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import tiny_corpora
-from test_recipes import RECIPES, recipe, refused
+from test_recipes import RECIPES, command, recipe, refused
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,9 @@ from test_recipes import RECIPES, recipe, refused
         ({"FREE_MB": "999999999"}, ["download"], "needs about 999999999 MB"),
         ({"WORK": "/dev/null/work"}, ["download"], "cannot write to the folder /dev/null/work"),
         ({"WORK": "/tmp/a:b"}, ["-n"], "WORK=/tmp/a:b: fairseq's commands take a : or ,"),
+        ({"RUN": "a:b"}, ["-n"], "RUN=a:b is the name of a folder under WORK/runs and holds no / and no :"),
+        ({"CHECKPOINT": "a.pt:b.pt"}, ["-n"], "CHECKPOINT=a.pt:b.pt: fairseq-generate takes a :"),
+        ({"CHECKPOINT": "no.pt"}, ["generate"], "CHECKPOINT=no.pt: there is no such file"),
         ({}, ["prepare"], "train.en.gz is missing: run the stage download first"),
         ({}, ["binarize"], "prep/bpe/train.en is missing: run the stage prepare first"),
         ({}, ["train"], "bin/dict.de.txt is missing: run the stage binarize first"),
@@ -65,6 +69,26 @@ def test_results_are_of_one_checkpoint(tmp_path):
         result = recipe(tmp_path, stage, RUN="mine", CHECKPOINT=other)
         assert f"{results} was made with other settings" in refused(result)
         assert f"now:  CHECKPOINT={other.resolve()}" in result.stdout
+
+
+def test_two_runs_settle_a_folder_at_once(tmp_path):
+    """Both write its settings before one of them renames what it wrote."""
+    slow = 'mv() { sleep 0.5; command mv "$@"; }'
+    script = f"set -e; source {RECIPES}/lib/common.sh; {slow}; NODE_RANK=0 DRY_RUN=0; settle work/settings A=1"
+    runs = [subprocess.Popen(["bash", "-c", script], cwd=tmp_path) for _ in range(2)]
+    assert [run.wait(60) for run in runs] == [0, 0] and os.listdir(tmp_path / "work") == ["settings"]
+
+
+def test_score_waits_for_another_run(tmp_path):
+    results = tmp_path / "runs/mine/checkpoint_best.beam5.lenpen1"
+    results.mkdir(parents=True)
+    for test in tiny_corpora.multi30k().tests:
+        (results / f"{test}.txt").touch()
+    with open(results / ".lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        run = subprocess.Popen(**command(tmp_path, "score", RUN="mine"), stdout=subprocess.PIPE, text=True)
+        assert [run.stdout.readline() for _ in range(2)][1].startswith("waiting for another run")
+    run.communicate(timeout=600)
 
 
 def test_numbers_in_every_notation(tmp_path):

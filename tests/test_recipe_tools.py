@@ -56,6 +56,22 @@ def test_fetch_goes_on_from_what_an_earlier_run_left(tmp_path, raw, server, monk
     assert (tmp_path / "val.en.gz.part").exists() and not (tmp_path / "val.en.gz").exists()
 
 
+@pytest.mark.parametrize("mirror", ["example.org/corpus", "http://example org", "http://example.org:port"])
+def test_fetch_refuses_what_is_no_address(tmp_path, monkeypatch, mirror):
+    monkeypatch.setattr(sys, "argv", [])
+    with pytest.raises(files.RecipeError, match="cannot fetch .*val.en.gz: .*set MIRROR"):
+        fetch_one("http://example.org/val.en.gz", tmp_path, "--mirror", mirror)
+
+
+def test_fetch_goes_on_after_an_answer_in_pieces_was_cut(tmp_path, raw, server, monkeypatch):
+    """An answer of unknown length, in chunks that each begin with their own, ends in another kind of error."""
+    monkeypatch.setattr(sys, "argv", [])
+    server.cut, server.in_chunks = {"val.en.gz"}, True
+    fetch_one(f"{server.url}/val.en.gz", tmp_path)
+    assert (tmp_path / "val.en.gz").read_bytes() == (raw / "val.en.gz").read_bytes()
+    assert [name for name, _ in server.requests] == ["val.en.gz", "val.en.gz"]
+
+
 def test_lines_end_with_a_newline_only(tmp_path):
     path = tmp_path / "odd.gz"
     path.write_bytes(gzip.compress("one\r\ntwo\u2028halves\nthr\ree\x0c!\n\nlast".encode()))

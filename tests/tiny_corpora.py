@@ -209,7 +209,12 @@ def write_files(files: dict, folder: Path) -> None:
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves a folder with byte ranges; the first answer for each name in ``cut`` ends in the middle."""
+    """Serves a folder with byte ranges; the first answer for each name in ``cut`` ends in the middle.
+
+    ``in_chunks``: with the length of each piece before it, instead of the length of the whole before all.
+    """
+
+    in_chunks = False
 
     def __init__(self, folder: Path):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -239,7 +244,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         body = data[start:]
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
+        if self.server.in_chunks:
+            self.send_header("Transfer-Encoding", "chunked")
+            body = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+        else:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if name in self.server.cut:
             self.server.cut.remove(name)

@@ -107,8 +107,8 @@ $(diff <(printf '%s\n' "$(<"$1")") <(printf '%s\n' "$2") | sed -n 's/^</  then:/
 Set WORK (or RUN, for training) to another name, or remove that folder."
     elif ((!DRY_RUN)); then
         make_folder "$(dirname "$1")"
-        printf '%s\n' "$2" >"$1.$NODE_RANK.tmp" # several nodes may come here at once
-        mv -f "$1.$NODE_RANK.tmp" "$1"
+        printf '%s\n' "$2" >"$1.$NODE_RANK.$$.tmp" # several nodes and runs may come here at once
+        mv -f "$1.$NODE_RANK.$$.tmp" "$1"
     fi
 }
 

@@ -15,6 +15,7 @@ import re
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException, InvalidURL
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -64,7 +65,9 @@ def download(url: str, part: Path, attempts: int, timeout: float) -> None:
         except urllib.error.HTTPError as error:
             if error.code < 500 or attempt == attempts:
                 raise RecipeError(f"cannot fetch {url}: {error.code} {error.reason}; {ADVICE}") from error
-        except (OSError, RuntimeError) as error:
+        except (ValueError, InvalidURL) as error:  # no address at all, such as one without https://
+            raise RecipeError(f"cannot fetch {url}: {error}; {ADVICE}") from error
+        except (OSError, RuntimeError, HTTPException) as error:
             if attempt == attempts:
                 kept = part.stat().st_size if part.exists() else 0
                 raise RecipeError(

@@ -106,6 +106,7 @@ choose_model() {
     choose_trained
     name=$(basename "${CHECKPOINT:-$MODEL}" .pt)
     if [[ -n $CHECKPOINT ]]; then
+        ((DRY_RUN)) || [[ -f $CHECKPOINT ]] || die "CHECKPOINT=$CHECKPOINT: there is no such file"
         MODEL=$CHECKPOINT
     elif ((RISK_UPDATE)); then
         MODEL=$RUN_DIR/risk/checkpoint_last.pt NEEDED=risk name=risk$RISK_UPDATE
@@ -188,6 +189,7 @@ stage_score() {
         options+=(--test "$name" "$RESULTS/$name.txt" "$PREP/tok/$name.$TGT" "$PREP/raw/$name.$TGT")
     done
     settle_results
+    lock "$RESULTS/.lock"
     [[ ,$STEPS, != *,lowercase,* ]] || options+=(--lowercase)
     ((!RAW_TOKENIZED)) || options+=(--raw-tokenized)
     run "$PYTHON" "$LIB/score.py" --lang "$TGT" "${options[@]}" --command "$COMMAND" --run "$RUN_DIR" \

@@ -130,7 +130,8 @@ check_values() {
     [[ $FREE_MB =~ ^[0-9]*$ ]] || die "FREE_MB=$FREE_MB is not a number of megabytes"
     [[ $TRAIN_MINUTES =~ ^[0-9]+(\.[0-9]+)?$ ]] || die "TRAIN_MINUTES=$TRAIN_MINUTES is not a number of minutes"
     ((KEEP >= AVERAGE)) || die "KEEP=$KEEP: at least AVERAGE=$AVERAGE checkpoints must be kept to be averaged"
-    [[ $RUN != */* ]] || die "RUN=$RUN is the name of a folder under WORK/runs and holds no /"
+    [[ $RUN != *[/:]* ]] || die "RUN=$RUN is the name of a folder under WORK/runs and holds no / and no :"
+    [[ $CHECKPOINT != *:* ]] || die "CHECKPOINT=$CHECKPOINT: fairseq-generate takes a : in a path for its end, move it"
 }
 
 # Run the wanted stages in their order.

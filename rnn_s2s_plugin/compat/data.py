@@ -33,6 +33,22 @@ def keep_every_sentence(original, indices, *args, **kwargs):
     return batches if kept == len(indices) else [*batches, indices[kept:]]
 
 
+@mend(FairseqTask, "filter_indices_by_size")
+def refuse_to_skip_every_sentence(original, task, indices, dataset, max_positions=None, ignore_invalid_inputs=False):
+    """If all sentences are too long and skipped, fairseq divides by their number or stops with a traceback.
+
+    Lines that a user types are not in one of the task's datasets; the next of them may be shorter.
+    """
+    kept = original(task, indices, dataset, max_positions, ignore_invalid_inputs)
+    split = next((name for name, known in task.datasets.items() if known is dataset), None)
+    if split is not None and len(kept) == 0 < len(indices):
+        raise UsageError(
+            f"every sentence of {split} is too long and would be skipped: raise --max-source-positions and "
+            f"--max-target-positions, which are {max_positions}"
+        )
+    return kept
+
+
 @mend(FairseqTask, "get_batch_iterator")
 def make_the_batches_of_the_first_epoch(original, task, dataset, *args, **kwargs):
     """Training that is resumed in a later epoch continues with the same batches.

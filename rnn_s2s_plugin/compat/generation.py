@@ -2,14 +2,26 @@
 
 import numpy as np
 import torch
-from fairseq import search, utils
+from fairseq import checkpoint_utils, search, utils
 from fairseq.data import data_utils
 from fairseq.ngram_repeat_block import NGramRepeatBlock
-from fairseq.sequence_generator import SequenceGeneratorWithAlignment
+from fairseq.sequence_generator import SequenceGenerator, SequenceGeneratorWithAlignment
 from fairseq.tasks.translation import TranslationTask
 
 from ..errors import UsageError
 from .mending import mend
+
+
+@mend(TranslationTask, "build_generator")
+def search_with_language_model(original, task, models, args, seq_gen_cls=None, extra_gen_cls_kwargs=None, **kwargs):
+    """--lm-path: fairseq-generate loads the language model itself; fairseq-interactive and Python ignore the option."""
+    path = getattr(args, "lm_path", None)
+    if path is not None and extra_gen_cls_kwargs is None:
+        (language_model,), _ = checkpoint_utils.load_model_ensemble([path], arg_overrides={"data": task.cfg.data})
+        language_model.to(next(models[0].parameters()))  # the same device and precision
+        language_model.make_generation_fast_()
+        extra_gen_cls_kwargs = {"lm_model": language_model, "lm_weight": args.lm_weight}
+    return original(task, models, args, seq_gen_cls, extra_gen_cls_kwargs, **kwargs)
 
 
 @mend(search.DiverseBeamSearch, "step")
@@ -26,10 +38,34 @@ def number_sentences_within_batch(original, self, step, lprobs, scores, prev_out
     return original(self, step, lprobs, scores, prev_output_tokens, ids)
 
 
+@mend(search.LengthConstrainedBeamSearch, "step")
+def let_no_word_follow_the_end(original, self, step, lprobs, *args, **kwargs):
+    """--match-source-len makes the end certain where it must come, but fairseq lets other words compete with it.
+
+    What they continue becomes too long and gets a score of -inf; the n-best lists of a batch's short sentences had it.
+    """
+    lprobs[step >= self.max_len_a * self.src_lengths + self.max_len_b] = -torch.inf
+    return original(self, step, lprobs, *args, **kwargs)  # sets the log-probability of the end to 0
+
+
 @mend(search.Sampling, "__init__")
 def choose_among_no_more_words_than_there_are(original, self, tgt_dict, sampling_topk=-1, sampling_topp=-1.0):
     """--sampling-topk above the size of the dictionary ends in a RuntimeError of PyTorch's."""
     original(self, tgt_dict, min(sampling_topk, len(tgt_dict)), sampling_topp)
+
+
+@mend(SequenceGenerator, "_generate")
+def name_the_options_of_lengths(original, generator, *args, **kwargs):
+    """A short source may allow only translations that are too short; fairseq's assertion does not name the options."""
+    try:
+        return original(generator, *args, **kwargs)
+    except AssertionError as error:
+        if not str(error).startswith("min_len cannot be larger than max_len"):
+            raise
+        raise UsageError(
+            f"--min-len {generator.min_len} is more than a short source may have words in its translation, with "
+            f"--max-len-a {generator.max_len_a} and --max-len-b {generator.max_len_b}: raise --max-len-b"
+        ) from error
 
 
 @mend(NGramRepeatBlock, "_no_repeat_ngram")

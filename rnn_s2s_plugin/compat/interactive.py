@@ -49,7 +49,7 @@ def leave_out_long_lines(original, lines, cfg, task, max_positions, encode_fn):
     """
     cfg.dataset.skip_invalid_size_inputs_valid_test = True
     if cfg.generation.constraints:
-        lines[:] = [without_too_many_constraints(line, cfg.generation, encode_fn) for line in lines]
+        lines[:] = [with_usable_constraints(line, cfg.generation, encode_fn) for line in lines]
     left = dict.fromkeys(range(len(lines)))
     for batch in original(lines, cfg, task, max_positions, encode_fn):
         task.sources_of_batch = [encode_fn(lines[number]) for number in batch.ids.tolist()]
@@ -63,13 +63,17 @@ def leave_out_long_lines(original, lines, cfg, task, max_positions, encode_fn):
         )
 
 
-def without_too_many_constraints(line, generation, encode_fn):
-    """Constraints with more words than the translation may have abort fairseq; here they are removed from the line."""
+def with_usable_constraints(line, generation, encode_fn):
+    """Constraints that are empty (two tabs in a row) abort fairseq, as do more words than the translation may have.
+
+    Here they are removed from the line.
+    """
     text, *constraints = line.split("\t")
+    constraints = [words for words in constraints if encode_fn(words).split()]
     wanted = sum(len(encode_fn(words).split()) for words in constraints)
     longest = int(generation.max_len_a * (len(encode_fn(text).split()) + 1) + generation.max_len_b)
     if wanted < longest or not constraints:
-        return line
+        return "\t".join([text, *constraints])
     logger.warning(
         f"a line is translated without its constraints of {wanted} words, for translations have at most {longest} "
         f"(--max-len-a, --max-len-b): {text[:40]}"

@@ -31,6 +31,18 @@ def refuse_bad_values(namespace: argparse.Namespace) -> None:
 def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
     """Generation options that are valid individually but not together."""
     beam, groups = namespace.beam, namespace.diverse_beam_groups
+    reads_lines = hasattr(namespace, "buffer_size")
+    searches = " and ".join(
+        flag
+        for flag, chosen in (
+            ("--sampling", namespace.sampling),
+            ("--diverse-beam-groups", groups > 0),
+            ("--match-source-len", namespace.match_source_len),
+            ("--diversity-rate", namespace.diversity_rate > -1),
+            ("--constraints", namespace.constraints),
+        )
+        if chosen
+    )
     for impossible, sentence in (
         (namespace.nbest > beam, f"--nbest {namespace.nbest} needs a --beam of at least as many, not {beam}"),
         (groups > 0 and beam % groups, f"--diverse-beam-groups {groups} must divide --beam {beam}"),
@@ -39,10 +51,12 @@ def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
             f"--min-len {namespace.min_len} is more than --max-len-b {namespace.max_len_b}",
         ),
         (
-            namespace.constraints and not hasattr(namespace, "buffer_size"),
+            namespace.constraints and not reads_lines,
             "--constraints come with the lines that fairseq-interactive reads, and this command reads none",
         ),
-        (namespace.constraints and groups > 0, "--constraints does not go with --diverse-beam-groups"),
+        (" and " in searches, f"{searches} are searches of their own: give one of them"),
+        (reads_lines and namespace.score_reference, "--score-reference is for fairseq-generate, which has references"),
+        (reads_lines and namespace.prefix_size > 0, "--prefix-size is for fairseq-generate, which has references"),
         (
             namespace.retain_iter_history and namespace.task == "translation",
             "--retain-iter-history is for models that refine their output: leave it out",

@@ -32,15 +32,21 @@ def model_parser(command: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def add_sentence_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Adds the options that select sentences, as a group, and returns the group."""
+def add_sentence_arguments(parser: argparse.ArgumentParser, limit: Optional[int] = None) -> argparse._ArgumentGroup:
+    """Adds the options that select sentences, as a group, and returns the group; ``limit`` is that of ``--limit``."""
     group = parser.add_argument_group(
         "inspection", "sentences come from --input FILE (or -, standard input), or from the data's split --gen-subset"
     )
     group.add_argument("--reference", metavar="FILE", help="translations of --input, line by line")
     group.add_argument("--forced", action="store_true", help="read the references instead of translating")
     group.add_argument("--ids", metavar="N,N,…", help="numbers of the sentences to look at, from 0 (default: all)")
-    group.add_argument("--limit", type=int, metavar="N", help="look at no more than N sentences (default: all)")
+    group.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        default=limit,
+        help=f"look at no more than N sentences (default: {limit or 'all'})",
+    )
     return group
 
 

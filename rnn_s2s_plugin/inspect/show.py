@@ -22,8 +22,7 @@ def main(arguments: List[str]) -> None:
     parser = model_parser(
         "show", "Draw attention, scores, context convolution and gates: pictures, and one page that needs no network."
     )
-    group = add_sentence_arguments(parser)
-    parser.set_defaults(limit=MOST)
+    group = add_sentence_arguments(parser, MOST)
     group.add_argument("--output", metavar="FOLDER", default="inspection", help="where to write (default: %(default)s)")
     group.add_argument(
         "--pictures", choices=("png", "svg", "none"), default="png", help="kind of pictures (default: %(default)s)"

@@ -1,6 +1,7 @@
 """fairseq-interactive on lines as they come. Each test fails without its mend."""
 
 import os
+import shutil
 
 import pytest
 from conftest import SHORT, start_fairseq
@@ -69,3 +70,19 @@ def test_interactive_goes_on_after_too_many_constraints(fairseq, corpus, checkpo
     result = fairseq("interactive", corpus.data, *options)
     assert "translated without its constraints of 16 words" in result.output
     assert set(result.field("H")) == {0, 1} and "TWO" in result.field("H")[1] and "THREE" in result.field("H")[1]
+
+
+@pytest.mark.parametrize("order", ["ordered", "unordered"])
+def test_interactive_leaves_out_empty_constraints(order, fairseq, corpus, checkpoint, tmp_path):
+    (tmp_path / "lines").write_text("one\t\tTWO\none\t \t\t\n\t\tTWO\n")
+    options = ["--path", checkpoint, "--constraints", order, "--input", tmp_path / "lines", *SHORT]
+    result = fairseq("interactive", corpus.data, *options, "--buffer-size", 3, "--batch-size", 3)
+    assert len(result.field("H")) == 3 and result.field("C") == {0: "TWO"} and "TWO" in result.field("H")[0]
+
+
+def test_interactive_searches_with_a_language_model(fairseq, corpus, checkpoint, language_model, tmp_path):
+    data = shutil.copytree(corpus.data, tmp_path / "data")
+    shutil.copy(data / "dict.tgt.txt", data / "dict.txt")
+    options = ["--path", checkpoint, "--lm-path", language_model[1], "--lm-weight", 0.5, *SHORT]
+    fused = fairseq("interactive", data, *options, "--input", corpus.raw / "test.src").field("H")
+    assert fused == fairseq("generate", data, *options, "--batch-size", 1).field("H")

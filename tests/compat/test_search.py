@@ -1,7 +1,10 @@
 """Beam search and alignments. Each test fails without its mend."""
 
 import pytest
+import torch
 from conftest import SHORT, SIZES
+from fairseq import search
+from fairseq.data import Dictionary
 
 from rnn_s2s_plugin.errors import UsageError
 
@@ -41,3 +44,16 @@ def test_alignment_without_attention_is_refused(train, fairseq, corpus, tmp_path
 def test_sampling_from_more_words_than_there_are(fairseq, corpus, checkpoint):
     options = ["--path", checkpoint, "--sampling", "--beam", 1, "--sampling-topk", 10**6, *SHORT]
     assert len(fairseq("generate", corpus.data, *options).field("H")) == SIZES["test"]
+
+
+def test_hypotheses_of_matched_length_all_end_there():
+    """Also those that are much less likely than another with one more word."""
+    dictionary = Dictionary()
+    dictionary.add_symbol("word")
+    method = search.LengthConstrainedBeamSearch(dictionary, min_len_a=1, min_len_b=0, max_len_a=1, max_len_b=0)
+    method.set_src_lengths(torch.tensor([2, 3]))
+    log_probs = torch.log_softmax(torch.zeros(2, 2, len(dictionary)), dim=-1)
+    before = torch.tensor([0.0, -9.0]).expand(2, 2).unsqueeze(-1).expand(-1, -1, 2)
+    _, words, beams = method.step(2, log_probs, before)
+    assert words[0, :2].tolist() == [dictionary.eos()] * 2 and beams[0, :2].tolist() == [0, 1]
+    assert dictionary.eos() not in words[1, :2]

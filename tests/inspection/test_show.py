@@ -132,6 +132,12 @@ def test_checkpoints_that_cannot_be_shown(rich, corpus, train, tmp_path):
         )
 
 
+def test_help_says_how_many_sentences_are_shown(capsys):
+    with pytest.raises(SystemExit):
+        main(["show", "--help"])
+    assert "no more than N sentences (default: 50)" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("folder", ["", "below/it"])
 def test_output_that_cannot_be_a_folder_is_named_before_translating(folder, tmp_path):
     file = tmp_path / "file"
