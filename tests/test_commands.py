@@ -195,7 +195,8 @@ def test_reduced_precision_trains(architecture, precision, train, tmp_path):
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
 
 
-def test_training_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_end(corpus, tmp_path, fairseq):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_training_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_end(how, corpus, tmp_path, fairseq):
     options = [
         *TRAIN_TINY, "--max-epoch", "4", "--max-tokens", "60", "--save-interval-updates", "5", "--dropout", "0.2",
         "--keep-interval-updates", "2", "--log-interval", "1",
@@ -204,8 +205,10 @@ def test_training_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_end(corpu
     deadline = time.time() + 120
     while not (tmp_path / "killed/checkpoint_last.pt").exists() and time.time() < deadline:
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.send_signal(how)
+    output, _ = process.communicate()
+    if how is signal.SIGINT:  # Ctrl-C
+        assert "fairseq-train: error: interrupted" in output and "Traceback" not in output
     resumed = fairseq("train", corpus.data, *options, "--save-dir", tmp_path / "killed")
     assert "Loaded checkpoint" in resumed.output
     whole = fairseq("train", corpus.data, *options, "--save-dir", tmp_path / "whole")

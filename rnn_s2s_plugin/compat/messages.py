@@ -38,6 +38,8 @@ def sentence_about(kind: Type[BaseException], value: BaseException) -> Optional[
     """
     if issubclass(kind, UsageError):
         return str(value)
+    if kind is KeyboardInterrupt:
+        return "interrupted; the same command begins again, training from its last checkpoint"
     if kind.__name__ == "ProcessRaisedException":
         found = re.search(rf"^{re.escape(UsageError.__module__)}\.UsageError: (.*)$", str(value), re.M)
         return found[1] if found else _about_lost_process(str(value))
