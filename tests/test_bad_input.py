@@ -82,6 +82,8 @@ CASES = [
     Bad("no such tokenizer", "train", ATTN + "--eval-bleu --eval-bleu-detok mose", "--eval-bleu-detok mose: .* moses"),
     Bad("bleu of no subwords", "train", ATTN + "--eval-bleu --eval-bleu-remove-bpe bpe", "--eval-bleu-remove-bpe bpe"),
     Bad("best of no bleu", "train", ATTN + "--best-checkpoint-metric bleu", "needs --eval-bleu"),
+    Bad("worst bleu", "train", ATTN + "--eval-bleu --best-checkpoint-metric bleu", "needs --maximize-best-checkpoint"),
+    Bad("no validation to wait for", "train", ATTN + "--patience 2 --disable-validation", "--patience counts"),
     Bad(
         "best of nothing",
         "train",

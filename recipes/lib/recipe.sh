@@ -105,7 +105,7 @@ check_values() {
     local name
     for name in SEED WORKERS MERGES GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE WARMUP SAVE_UPDATES NODES NODE_RANK \
         KEEP AVERAGE BEAM GENERATE_TOKENS DIVERSIFY TEACHER_UPDATE RISK_UPDATE MASTER_PORT; do
-        [[ ${!name} =~ ^[0-9]+$ ]] || die "$name=${!name} is not a whole number"
+        [[ ${!name} =~ ^(0|[1-9][0-9]*)$ ]] || die "$name=${!name} is not a whole number"
     done
     for name in LR RISK_LR SMOOTHING CLIP LENPEN; do
         [[ ${!name} =~ ^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$ ]] ||

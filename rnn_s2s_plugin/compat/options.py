@@ -74,7 +74,8 @@ def correct_options(original, parser, *args, **kwargs):
     refuse_bad_values(namespace)
     _refuse_processes_without_devices(namespace)
     _refuse_asynchronous_writing_without_iopath(namespace)
-    _refuse_bleu_that_is_not_computed(namespace)
+    if hasattr(namespace, "max_update"):
+        _refuse_useless_validation(namespace)
     _refuse_pretraining_in_no_language(namespace)
     if hasattr(namespace, "max_update") and namespace.optimizer is None:
         raise UsageError("--optimizer is missing: give --optimizer adam, or another that --help lists")
@@ -112,10 +113,17 @@ def _refuse_asynchronous_writing_without_iopath(namespace: argparse.Namespace) -
         )
 
 
-def _refuse_bleu_that_is_not_computed(namespace: argparse.Namespace) -> None:
-    """fairseq notices only after the first epoch, before it saves anything."""
-    if getattr(namespace, "best_checkpoint_metric", None) == "bleu" and getattr(namespace, "eval_bleu", None) is False:
-        raise UsageError("--best-checkpoint-metric bleu needs --eval-bleu")
+def _refuse_useless_validation(namespace: argparse.Namespace) -> None:
+    """fairseq notices the first after an epoch, before it saves anything, and the others never."""
+    if namespace.best_checkpoint_metric == "bleu":
+        if getattr(namespace, "eval_bleu", None) is False:
+            raise UsageError("--best-checkpoint-metric bleu needs --eval-bleu")
+        if not namespace.maximize_best_checkpoint_metric:
+            raise UsageError(
+                "--best-checkpoint-metric bleu needs --maximize-best-checkpoint-metric, or the worst checkpoint is kept"
+            )
+    if namespace.patience > 0 and namespace.disable_validation:
+        raise UsageError("--patience counts validations, of which --disable-validation leaves none: give one of them")
 
 
 def _refuse_pretraining_in_no_language(namespace: argparse.Namespace) -> None:

@@ -114,7 +114,8 @@ WRITTEN_WITH = {
     "adaptive softmax": (
         "--criterion", "adaptive_loss", "--adaptive-softmax-cutoff", "6,9", "--ddp-backend", "legacy_ddp"
     ),
-    "BLEU": ("--eval-bleu", "--eval-bleu-args", '{"beam": 1, "max_len_b": 5}', "--best-checkpoint-metric", "bleu"),
+    "BLEU": ("--eval-bleu", "--eval-bleu-args", '{"beam": 1, "max_len_b": 5}', "--best-checkpoint-metric", "bleu",
+        "--maximize-best-checkpoint-metric"),
     "adafactor": ("--optimizer", "adafactor", "--lr", "0.001"),
     "adagrad, schedule": ("--optimizer", "adagrad", "--lr-scheduler", "reduce_lr_on_plateau"),
     "nag, cosine": ("--optimizer", "nag", "--lr-scheduler", "cosine", "--warmup-updates", "2", "--max-update", "9"),
