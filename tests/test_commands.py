@@ -201,7 +201,10 @@ def test_training_killed_in_the_middle_of_an_epoch_goes_on_to_the_same_end(how, 
         *TRAIN_TINY, "--max-epoch", "4", "--max-tokens", "60", "--save-interval-updates", "5", "--dropout", "0.2",
         "--keep-interval-updates", "2", "--log-interval", "1",
     ]  # fmt: skip
-    process = start_fairseq("train", corpus.data, *options, "--save-dir", tmp_path / "killed")
+    process = start_fairseq(
+        "train", corpus.data, *options, "--save-dir", tmp_path / "killed",
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which background jobs of a shell ignore
+    )  # fmt: skip
     deadline = time.time() + 120
     while not (tmp_path / "killed/checkpoint_last.pt").exists() and time.time() < deadline:
         time.sleep(0.02)
