@@ -16,7 +16,7 @@ NOTHING = "\0"
 
 
 def mend_interactive() -> None:
-    """Fixes the running command; the plugin does not import its module, since that would set up logging."""
+    """Fixes the command that is running, as a console script or as a file of its own."""
     for name in ("fairseq_cli.interactive", "__main__"):
         module = sys.modules.get(name)
         if hasattr(module, "buffered_read") and not hasattr(module.buffered_read, "__wrapped__"):
