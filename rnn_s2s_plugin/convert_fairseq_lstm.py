@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from .errors import UsageError
-from .inspect.files import check_file
+from .files import check_file
 from .models.config import flag
 
 Weights = Dict[str, Tensor]

@@ -1,9 +1,12 @@
 """Beam search and the processing of its results."""
 
+import functools
+
 import numpy as np
 import torch
 from fairseq import checkpoint_utils, search, utils
 from fairseq.data import data_utils
+from fairseq.models import FairseqLanguageModel
 from fairseq.ngram_repeat_block import NGramRepeatBlock
 from fairseq.sequence_generator import SequenceGenerator, SequenceGeneratorWithAlignment
 from fairseq.tasks.translation import TranslationTask
@@ -17,11 +20,16 @@ def search_with_language_model(original, task, models, args, seq_gen_cls=None, e
     """--lm-path: fairseq-generate loads the language model itself; fairseq-interactive and Python ignore the option."""
     path = getattr(args, "lm_path", None)
     if path is not None and extra_gen_cls_kwargs is None:
-        (language_model,), _ = checkpoint_utils.load_model_ensemble([path], arg_overrides={"data": task.cfg.data})
-        language_model.to(next(models[0].parameters()))  # the same device and precision
-        language_model.make_generation_fast_()
-        extra_gen_cls_kwargs = {"lm_model": language_model, "lm_weight": args.lm_weight}
+        language_model = _language_model(path, task.cfg.data).to(next(models[0].parameters()))  # device and precision
+        extra_gen_cls_kwargs = {"lm_model": language_model, "lm_weight": getattr(args, "lm_weight", 0.0)}
     return original(task, models, args, seq_gen_cls, extra_gen_cls_kwargs, **kwargs)
+
+
+@functools.lru_cache(maxsize=1)  # Python asks for it at every call of ``translate``
+def _language_model(path: str, data: str) -> FairseqLanguageModel:
+    (language_model,), _ = checkpoint_utils.load_model_ensemble([path], arg_overrides={"data": data})
+    language_model.make_generation_fast_()
+    return language_model
 
 
 @mend(search.DiverseBeamSearch, "step")

@@ -2,7 +2,10 @@
 
 import logging
 import sys
+from typing import List
 
+import torch
+from fairseq.optim.fp16_optimizer import _FP16OptimizerMixin
 from fairseq.optim.lr_scheduler import FairseqLRScheduler
 from fairseq.optim.lr_scheduler.reduce_lr_on_plateau import ReduceLROnPlateauLRSchedule
 from fairseq.trainer import Trainer
@@ -80,6 +83,25 @@ def reduce_learning_rate_after_last_validation(
     if position["iterations_in_epoch"] == 0 and extra_state.get("val_loss") is not None:
         trainer.lr_step(position["epoch"], extra_state["val_loss"])
     return extra_state
+
+
+def _float32_parameters(optimizer: _FP16OptimizerMixin) -> List[torch.nn.Parameter]:
+    parameters = optimizer.fp32_params  # one, flat, per device; or as in the model
+    return list(parameters.values() if isinstance(parameters, dict) else parameters)
+
+
+@mend(_FP16OptimizerMixin, "state_dict")
+def keep_float32_parameters(original, optimizer):
+    """--fp16 and --bf16 update parameters in float32, of which fairseq saves only what half precision leaves."""
+    return {**original(optimizer), "float32_parameters": [p.data for p in _float32_parameters(optimizer)]}
+
+
+@mend(_FP16OptimizerMixin, "load_state_dict")
+def restore_float32_parameters(original, optimizer, state, optimizer_overrides=None):
+    """Checkpoints from before, and those of training in another precision, have none."""
+    original(optimizer, state, optimizer_overrides)
+    for parameter, saved in zip(_float32_parameters(optimizer), state.get("float32_parameters", ())):
+        parameter.data.copy_(saved)
 
 
 @mend(Trainer, "load_checkpoint")

@@ -6,10 +6,10 @@ import numpy as np
 from fairseq import options
 
 from ..errors import UsageError
+from ..files import check_file
 from .aer import report
 from .alignments import Links, check_positions, links_of, read_alignments, word_weights, write_alignments
 from .arguments import add_sentence_arguments, inspect_from, model_parser
-from .files import check_file
 from .measures import coverage, entropy
 from .sentences import Inspection
 

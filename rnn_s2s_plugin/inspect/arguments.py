@@ -33,20 +33,16 @@ def model_parser(command: str, description: str) -> argparse.ArgumentParser:
 
 
 def add_sentence_arguments(parser: argparse.ArgumentParser, limit: Optional[int] = None) -> argparse._ArgumentGroup:
-    """Adds the options that select sentences, as a group, and returns the group; ``limit`` is that of ``--limit``."""
+    """Adds the options that select sentences, as a group, and returns the group; ``limit`` applies without them."""
+    parser.set_defaults(limit_without_options=limit)
     group = parser.add_argument_group(
         "inspection", "sentences come from --input FILE (or -, standard input), or from the data's split --gen-subset"
     )
     group.add_argument("--reference", metavar="FILE", help="translations of --input, line by line")
     group.add_argument("--forced", action="store_true", help="read the references instead of translating")
     group.add_argument("--ids", metavar="N,N,…", help="numbers of the sentences to look at, from 0 (default: all)")
-    group.add_argument(
-        "--limit",
-        type=int,
-        metavar="N",
-        default=limit,
-        help=f"look at no more than N sentences (default: {limit or 'all'})",
-    )
+    unless = f"{limit}, or all of --ids" if limit else "all"
+    group.add_argument("--limit", type=int, metavar="N", help=f"look at no more than N sentences (default: {unless})")
     return group
 
 
@@ -70,7 +66,8 @@ def inspect_from(args: argparse.Namespace, gates: bool = True) -> Tuple[LoadedMo
             raise UsageError(f"--{name.replace('_', '-')} has no effect here: leave it out")
     loaded = load(cfg)
     sentences = read_split(loaded, split) if split else read_file(loaded, args.input, args.reference)
-    return loaded, inspect_sentences(loaded, select(sentences, args.ids, args.limit), args.forced, gates)
+    limit = args.limit if args.limit is not None or args.ids else args.limit_without_options
+    return loaded, inspect_sentences(loaded, select(sentences, args.ids, limit), args.forced, gates)
 
 
 def select(sentences: Sequence[Sentence], ids: Optional[str], limit: Optional[int]) -> List[Sentence]:

@@ -9,7 +9,7 @@ from typing import Any, Iterator, List, Sequence
 import numpy as np
 
 from ..errors import UsageError
-from .files import check_file
+from ..files import check_file
 from .sentences import Inspection
 from .views import View, band_order, bands, recurrence_labels, recurrence_title
 

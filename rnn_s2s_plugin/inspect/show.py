@@ -5,9 +5,9 @@ from typing import List
 
 from fairseq import options
 
+from ..files import check_folder
 from .arguments import add_sentence_arguments, inspect_from, model_parser
 from .capture import convolutions
-from .files import check_folder
 from .page import write_page
 from .pictures import draw_attention, draw_convolution, draw_gates, plotting
 from .sentences import Inspection

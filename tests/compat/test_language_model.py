@@ -1,5 +1,6 @@
 """Language models, alone and beside a translation model. Each test fails without its mend."""
 
+import json
 import shutil
 
 import pytest
@@ -46,6 +47,22 @@ def test_language_model_trains_scores_and_joins_translation(train, fairseq, corp
     both = shutil.copytree(corpus.data, tmp_path / "both")
     shutil.copy(both / "dict.tgt.txt", both / "dict.txt")
     assert len(fairseq("generate", both, *fusion).field("H")) == SIZES["test"]
+
+
+def test_language_model_in_the_search_of_validation(train, corpus, language_model, tmp_path):
+    """With and without its weight, which is 0 unless it is given."""
+    shutil.copy(corpus.data / "dict.tgt.txt", corpus.data / "dict.txt")
+    searches = {"none": {}, "weight 0": {"lm_path": str(language_model[1])}}
+    searches["weight 5"] = {**searches["weight 0"], "lm_weight": 5}
+    bleu = {}
+    try:
+        for name, search in searches.items():
+            options = json.dumps({"beam": 2, "max_len_b": 5, **search})
+            result = train(tmp_path / name, "--eval-bleu", "--eval-bleu-args", options, "--no-epoch-checkpoints")
+            (bleu[name],) = (entry["valid_bleu"] for entry in result.log("valid_bleu"))
+    finally:
+        (corpus.data / "dict.txt").unlink()
+    assert bleu["none"] == bleu["weight 0"] != bleu["weight 5"]
 
 
 @pytest.mark.parametrize("task", ["language_modeling --arch rnn_lm", "denoising --arch rnn_attn"])

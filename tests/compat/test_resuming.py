@@ -49,6 +49,20 @@ def test_training_that_has_ended_does_not_go_on(end, train, tmp_path):
     assert path.read_bytes() == content
 
 
+def test_parameters_in_bfloat16_are_resumed_in_float32(train, tmp_path):
+    options = ("--bf16", "--no-epoch-checkpoints")
+    train(tmp_path / "parts", *options, "--max-update", 2)
+    for folder in ("parts", "whole"):
+        train(tmp_path / folder, *options, "--max-update", 6)
+    whole, parts = (
+        checkpoint_utils.load_checkpoint_to_cpu(str(tmp_path / folder / "checkpoint_last.pt"))
+        for folder in ("whole", "parts")
+    )
+    assert all(torch.equal(whole["model"][name], parts["model"][name]) for name in whole["model"])
+    masters = (state["last_optimizer_state"]["float32_parameters"] for state in (whole, parts))
+    assert all(torch.equal(*pair) for pair in zip(*masters, strict=True))
+
+
 def test_average_of_every_third_update_is_resumed(train, tmp_path):
     options = ("--store-ema", "--ema-decay", 0.5, "--ema-update-freq", 3, "--no-epoch-checkpoints")
     train(tmp_path / "parts", *options, "--max-update", 2)

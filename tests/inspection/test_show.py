@@ -113,6 +113,15 @@ def test_standard_input(rich, corpus, tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out.startswith("0\t-")
 
 
+@pytest.mark.parametrize(
+    "options, shown", [([], 50), (["--ids", ",".join(map(str, range(51)))], 51), (["--ids", "1,2,3", "--limit", "2"], 2)]
+)
+def test_the_limit_does_not_cut_numbers_that_were_given(options, shown, rich, corpus, tmp_path, capsys):
+    command = ["show", str(corpus.data), "--path", rich, "--gen-subset", "train", "--forced", "--pictures", "none"]
+    main([*command, *options, "--cpu", "--output", str(tmp_path)])
+    assert len(data_of(tmp_path / "index.html")["sentences"]) == shown
+
+
 def test_a_model_without_attention_has_a_page_with_scores(train, corpus, tmp_path):
     train(tmp_path, "--arch", "rnn_basic_tiny", "--max-update", "1", "--no-epoch-checkpoints")
     command = ["show", str(corpus.data), "--path", str(tmp_path / "checkpoint_last.pt"), "--gen-subset", "test"]
@@ -135,7 +144,7 @@ def test_checkpoints_that_cannot_be_shown(rich, corpus, train, tmp_path):
 def test_help_says_how_many_sentences_are_shown(capsys):
     with pytest.raises(SystemExit):
         main(["show", "--help"])
-    assert "no more than N sentences (default: 50)" in " ".join(capsys.readouterr().out.split())
+    assert "no more than N sentences (default: 50, or all of --ids)" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("folder", ["", "below/it"])

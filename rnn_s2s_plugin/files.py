@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Union
 
-from ..errors import UsageError
+from .errors import UsageError
 
 
 def check_file(option: str, path: Union[str, Path]) -> None:
