@@ -114,7 +114,8 @@ def test_standard_input(rich, corpus, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "options, shown", [([], 50), (["--ids", ",".join(map(str, range(51)))], 51), (["--ids", "1,2,3", "--limit", "2"], 2)]
+    "options, shown",
+    [([], 50), (["--ids", ",".join(map(str, range(51)))], 51), (["--ids", "1,2,3", "--limit", "2"], 2)],
 )
 def test_the_limit_does_not_cut_numbers_that_were_given(options, shown, rich, corpus, tmp_path, capsys):
     command = ["show", str(corpus.data), "--path", rich, "--gen-subset", "train", "--forced", "--pictures", "none"]
