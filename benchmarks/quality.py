@@ -24,7 +24,7 @@ from typing import Any, Dict, List, Optional, Sequence
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "recipes" / "multi30k" / "run.sh"
 RECORDS = ROOT / "docs" / "multi30k.json"
-BEGIN, END = "<!-- benchmarks/quality.py -->", "<!-- end -->"
+END = "<!-- end -->"
 TESTS = {"2016": "test_2016_flickr", "2017": "test_2017_flickr", "COCO": "test_2017_mscoco"}
 
 
@@ -44,8 +44,20 @@ def preset(name: str, options: str = "", **variables: str) -> Row:
 DIVERSE_IN_FULL = {"DIVERSIFY": "1", "TEACHER": "rnn_attn_multi30k"}  # for the recipe's 16,000 updates
 DIVERSE = {**DIVERSE_IN_FULL, "MAX_UPDATE": "12000"}
 RISK = {"RISK_UPDATE": "1100"}  # two epochs
+REVERSED = {"SRC": "de", "TGT": "en"}  # no setting was chosen by this direction
 ONE_LAYER = "--encoder-layers 1"  # the preset has two
 PLAIN = {"CRITERION": "label_smoothed_cross_entropy"}  # of fairseq's own models
+FAIRSEQ_LSTM = Row(
+    {"ARCH": "lstm", "LR": "0.002", **PLAIN},
+    "--share-all-embeddings --encoder-embed-dim 128 --encoder-hidden-size 256 --encoder-bidirectional "
+    "--decoder-embed-dim 128 --decoder-hidden-size 256 --decoder-out-embed-dim 128 --dropout 0.2",
+)
+FAIRSEQ_TRANSFORMER = Row(  # the sizes of Wu et al. 2021
+    {"ARCH": "transformer", "LR": "0.002", "WARMUP": "1000", **PLAIN},
+    "--share-all-embeddings --encoder-layers 4 --encoder-embed-dim 128 --encoder-ffn-embed-dim 256 "
+    "--encoder-attention-heads 4 --decoder-layers 4 --decoder-embed-dim 128 --decoder-ffn-embed-dim 256 "
+    "--decoder-attention-heads 4 --dropout 0.3",
+)
 ROWS = {
     "rnn_basic": preset("rnn_basic"),
     "rnn_attn": preset("rnn_attn"),
@@ -65,23 +77,23 @@ ROWS = {
     ),
     "rnn_attn on diversified data in full + minimum risk": preset("rnn_attn", **DIVERSE_IN_FULL, **RISK),
     "rnn_conv_attn on diversified data in full + minimum risk": preset("rnn_conv_attn", **DIVERSE_IN_FULL, **RISK),
-    "fairseq lstm": Row(
-        {"ARCH": "lstm", "LR": "0.002", **PLAIN},
-        "--share-all-embeddings --encoder-embed-dim 128 --encoder-hidden-size 256 --encoder-bidirectional "
-        "--decoder-embed-dim 128 --decoder-hidden-size 256 --decoder-out-embed-dim 128 --dropout 0.2",
-    ),
-    # The sizes of Wu et al. 2021.
-    "fairseq transformer (tiny)": Row(
-        {"ARCH": "transformer", "LR": "0.002", "WARMUP": "1000", **PLAIN},
-        "--share-all-embeddings --encoder-layers 4 --encoder-embed-dim 128 --encoder-ffn-embed-dim 256 "
-        "--encoder-attention-heads 4 --decoder-layers 4 --decoder-embed-dim 128 --decoder-ffn-embed-dim 256 "
-        "--decoder-attention-heads 4 --dropout 0.3",
-    ),
+    "fairseq lstm": FAIRSEQ_LSTM,
+    "fairseq transformer (tiny)": FAIRSEQ_TRANSFORMER,
+    "de-en: rnn_attn": preset("rnn_attn", **REVERSED),
+    "de-en: rnn_conv_attn": preset("rnn_conv_attn", **REVERSED),
+    "de-en: rnn_parallel + attention": preset("rnn_parallel_attn", **REVERSED),
+    "de-en: fairseq lstm": Row({**FAIRSEQ_LSTM.variables, **REVERSED}, FAIRSEQ_LSTM.options),
+    "de-en: fairseq transformer (tiny)": Row({**FAIRSEQ_TRANSFORMER.variables, **REVERSED}, FAIRSEQ_TRANSFORMER.options),
 }  # fmt: skip
 
-PAGES = {
-    ROOT / "docs" / "results.md": list(ROWS),
-    ROOT / "README.md": [name for name in ROWS if "diversified" not in name or name.endswith("risk")],
+RESULTS, README = ROOT / "docs" / "results.md", ROOT / "README.md"
+FORWARD = [name for name in ROWS if not name.startswith("de-en: ")]
+TABLES = {  # the rows of each, by its page and the mark before it
+    (RESULTS, "<!-- benchmarks/quality.py -->"): FORWARD,
+    (README, "<!-- benchmarks/quality.py -->"): [
+        name for name in FORWARD if "diversified" not in name or name.endswith("risk")
+    ],
+    (RESULTS, "<!-- benchmarks/quality.py, de-en -->"): [name for name in ROWS if name not in FORWARD],
 }
 
 
@@ -90,7 +102,8 @@ def recipe(args: argparse.Namespace, name: str, seed: int, *stages: str) -> Path
     row = ROWS[name]
     diversified = f".diverse{row.variables['DIVERSIFY']}" if "DIVERSIFY" in row.variables else ""
     updates = f".{row.variables['MAX_UPDATE']}" if "MAX_UPDATE" in row.variables else ""
-    run = f"en-de.{row.variables['ARCH']}{diversified}{updates}.seed{seed}"
+    pair = f"{row.variables.get('SRC', 'en')}-{row.variables.get('TGT', 'de')}"
+    run = f"{pair}.{row.variables['ARCH']}{diversified}{updates}.seed{seed}"
     variables = {"WORK": str(args.work), "SEED": str(seed), "RUN": run, "PYTHON": sys.executable, **row.variables}
     if args.raw_dir:
         variables["RAW_DIR"] = str(args.raw_dir)
@@ -169,12 +182,11 @@ def table(records: Sequence[Dict[str, Any]], names: Sequence[str]) -> str:
 
 
 def write_tables() -> None:
-    """Puts its table between the marks of every page."""
-    for page, names in PAGES.items():
-        text = table(read_records(), names)
-        before, rest = page.read_text().split(f"{BEGIN}\n")
-        after = rest.split(END)[1]
-        page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    """Puts every table between the marks of its page."""
+    for (page, begin), names in TABLES.items():
+        before, rest = page.read_text().split(f"{begin}\n")
+        after = rest[rest.index(END) :]
+        page.write_text(f"{before}{begin}\n{table(read_records(), names)}\n{after}")
 
 
 def rows_named(text: Optional[str]) -> List[str]:
