@@ -32,11 +32,9 @@ def default(architecture: str, name: str) -> str:
     if name not in fields:
         return "–"
     value = fields[name].default
-    return (
-        {None: "", True: "on", False: "off"}.get(value, str(value))
-        if not isinstance(value, int) or isinstance(value, bool)
-        else str(value)
-    )
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "" if value is None else str(value)
 
 
 def document() -> str:
