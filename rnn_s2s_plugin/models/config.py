@@ -75,14 +75,18 @@ class Seq2SeqConfig(FairseqDataclass):
         "score function of the attention over all source positions; with --layer-norm prefer scaled_dot or concat: the "
         "scores of dot and general are not scaled, so on normalised states attention starts too sharp",
     )
-    attention_dim: Optional[int] = option(None, "scaled_dot, concat: dims of queries and keys (default: decoder's)")
+    attention_dim: Optional[int] = option(
+        None, "scaled_dot, concat, concat_norm: dims of queries and keys (default: decoder's)"
+    )
     attention_heads: int = option(1, "attention heads")
     attention_query: QueryLayer = option(
         "last", "decoder layer that computes the query; with 'first', the layers above get the context as input (GNMT)"
     )
     attention_dropout: float = option(0.0, "dropout on attention weights")
     attention_location_filters: int = option(
-        0, "concat: filters over the previous weights (Chorowski 2015). Costs a loop over target positions; 0: none"
+        0,
+        "concat, concat_norm: filters over the previous weights (Chorowski 2015). Costs a loop over target positions; "
+        "0: none",
     )
     attention_location_kernel: int = option(15, "width of the location filters, odd")
 
