@@ -140,7 +140,7 @@ def best_for_picture(translations: dict[int, Translation], gold: list[Gold]) -> 
 
 def heatmap(translation: Translation, path: Path) -> None:
     """Draws the attention of each English piece (rows) to each German piece (columns)."""
-    german, english = (piece_labels(pieces, SCHEME) for pieces in (translation.source, translation.hypothesis))
+    german, english = piece_labels(translation.source), piece_labels(translation.hypothesis)
     draw_attention(path, View(german, english, translation.attention[None, : len(english), : len(german)]))
 
 

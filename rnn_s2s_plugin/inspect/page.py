@@ -54,8 +54,8 @@ def describe(inspection: Inspection, scheme: Optional[str], order: Dict[str, np.
     return {
         "number": inspection.number,
         "score": round(inspection.score, 4),
-        "source": piece_labels(inspection.source, None),
-        "target": piece_labels(inspection.target, None),
+        "source": piece_labels(inspection.source),
+        "target": piece_labels(inspection.target),
         "sourceText": readable(inspection.source[:-1], scheme),
         "targetText": readable(inspection.target[:-1], scheme),
         "reference": None if inspection.reference is None else readable(inspection.reference, scheme),

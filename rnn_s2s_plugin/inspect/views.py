@@ -22,7 +22,7 @@ def view(inspection: Inspection, scheme: Optional[str]) -> View:
     """Words if a scheme says how to join subwords (see :func:`.words.join_pieces`), else pieces."""
     weights = inspection.attention
     if scheme is None:
-        return View(piece_labels(inspection.source, None), piece_labels(inspection.target, None), weights)
+        return View(piece_labels(inspection.source), piece_labels(inspection.target), weights)
     source, target = join_pieces(inspection.source, scheme), join_pieces(inspection.target, scheme)
     return View(source.texts, target.texts, None if weights is None else join_weights(weights, source, target))
 
@@ -59,5 +59,5 @@ def bands(decays: np.ndarray, order: np.ndarray) -> np.ndarray:
 def recurrence_labels(inspection: Inspection, name: str) -> List[str]:
     """What a recurrence has read: the source, or the target one step earlier."""
     if not reads_target(name):
-        return piece_labels(inspection.source, None)
-    return ["<s>", *piece_labels(inspection.target, None)[:-1]]
+        return piece_labels(inspection.source)
+    return ["<s>", *piece_labels(inspection.target)[:-1]]

@@ -22,7 +22,7 @@ def join_pieces(pieces: Sequence[str], scheme: Optional[str]) -> Words:
     Args:
         pieces: as in the dictionary; the end of the sentence stays a word of its own.
         scheme: ``"@@ "``, ``"@@"`` or ``"subword_nmt"`` (marks a piece that does not end its word), ``"sentencepiece"``
-            (marks a piece that begins a word), or None: every piece is a word.
+            (marks a piece that begins a word), or ``"none"`` or None: every piece is a word.
 
     Raises:
         UsageError: for another scheme.
@@ -60,13 +60,11 @@ def join_weights(weights: np.ndarray, source: Words, target: Words) -> np.ndarra
     return np.stack([columns[..., group, :].mean(-2) for group in target.groups], axis=-2)
 
 
-def piece_labels(pieces: Sequence[str], scheme: Optional[str]) -> List[str]:
+def piece_labels(pieces: Sequence[str]) -> List[str]:
     """Readable pieces: a dot before each piece that continues a word, and no subword marks."""
-    if scheme is None:
-        scheme = guess_scheme(pieces)
+    scheme = guess_scheme(pieces)
     inside = {index for group in join_pieces(pieces, scheme).groups for index in group[1:]}
-    texts = [piece.removeprefix("▁") if scheme == "sentencepiece" else piece for piece in pieces]
-    texts = [text.removesuffix("@@") if scheme in ("@@ ", "@@", "subword_nmt") else text for text in texts]
+    texts = [piece.removeprefix("▁") if scheme == "sentencepiece" else piece.removesuffix("@@") for piece in pieces]
     return ["·" * (index in inside) + text for index, text in enumerate(texts)]
 
 

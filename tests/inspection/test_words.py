@@ -46,8 +46,8 @@ def test_weights_are_summed_over_sources_and_averaged_over_targets():
 
 
 def test_labels_show_what_goes_on_with_a_word():
-    assert piece_labels(BPE, None) == ["vier", "·und", "·zwanzig", "Autos", ".", END]
-    assert piece_labels(SENTENCEPIECE, None) == ["vier", "·und", "·zwanzig", "Auto", "·s", ".", END]
+    assert piece_labels(BPE) == ["vier", "·und", "·zwanzig", "Autos", ".", END]
+    assert piece_labels(SENTENCEPIECE) == ["vier", "·und", "·zwanzig", "Auto", "·s", ".", END]
 
 
 def test_readable_text():
