@@ -80,7 +80,8 @@ def read_split(loaded: LoadedModel, split: str) -> Iterator[Sentence]:
     for number in range(len(dataset)):
         pair = dataset[number]
         source = strip_padding(pair["source"], loaded.task.source_dictionary)
-        yield Sentence(number, pieces_of(source, loaded.task.source_dictionary), source, pair.get("target"))
+        target = strip_padding(pair.get("target"), loaded.task.target_dictionary)
+        yield Sentence(number, pieces_of(source, loaded.task.source_dictionary), source, target)
 
 
 def read_file(loaded: LoadedModel, path: str, reference: Optional[str]) -> Iterator[Sentence]:
@@ -125,9 +126,9 @@ def encode(pieces: Sequence[str], dictionary: Any) -> Tensor:
     return torch.tensor([*(dictionary.index(piece) for piece in pieces), dictionary.eos()])
 
 
-def strip_padding(tokens: Tensor, dictionary: Any) -> Tensor:
-    """Removes padding."""
-    return utils.strip_pad(tokens, dictionary.pad())
+def strip_padding(tokens: Optional[Tensor], dictionary: Any) -> Optional[Tensor]:
+    """Removes the padding that a data set with ``--num-batch-buckets`` adds."""
+    return None if tokens is None else utils.strip_pad(tokens, dictionary.pad())
 
 
 def pieces_of(tokens: Tensor, dictionary: Any) -> List[str]:

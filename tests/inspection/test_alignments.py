@@ -102,6 +102,8 @@ def test_align_command(model, corpus, write, tmp_path, capsys):
     assert capsys.readouterr().out.count("AER 0.0000") == 2
     main(["align", *model, "--gen-subset", "test", "--forced", "--ids", "3,1", "--gold", str(output)])
     assert "AER 0.0000" in capsys.readouterr().out
+    main(["align", *model, "--gen-subset", "test", "--forced", "--num-batch-buckets", "2"])
+    assert capsys.readouterr().out == printed  # padding has no part in it
     one_based = write(
         "one",
         "".join(" ".join(f"{int(i) + 1}p{int(j) + 1}" for i, j in map(pair, line.split())) + "\n" for line in lines),
