@@ -50,7 +50,7 @@ stage_translate_training_text() {
 
 # The dictionaries stay those of the corpus, so that models of either data understand each other.
 binarize_diverse() {
-    [[ ! -d $DIVERSE/bin.tmp ]] || rm -rf "$DIVERSE/bin.tmp"
+    ((DRY_RUN)) || rm -rf "$DIVERSE/bin.tmp"
     run fairseq-preprocess --source-lang "${LANGS[0]}" --target-lang "${LANGS[1]}" --trainpref "$1/train" \
         --validpref "$PREP/bpe/valid" --srcdict "$BIN/dict.${LANGS[0]}.txt" --tgtdict "$BIN/dict.${LANGS[1]}.txt" \
         --destdir "$DIVERSE/bin.tmp" --workers "$WORKERS"
