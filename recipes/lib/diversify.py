@@ -1,8 +1,8 @@
 """Data diversification (Nguyen et al. 2020): joins the training pairs with translations by models of both directions.
 
 Usage:
-    python diversify.py --langs en de --from PREP/bpe/train --to PREP/diverse/train
-        --translated en de MADE/en-de.1.txt --translated de en MADE/de-en.1.txt ...
+    python diversify.py --langs en de --from PREP/bpe/train --to DIVERSE/text/train
+        --translated en de EN-DE-RESULTS/train.txt --translated de en DE-EN-RESULTS/train.txt ...
 
 ``--translated FROM TO FILE`` is what fairseq-generate printed for one side of the training text. Each sentence of that
 side and its translation become a pair, whatever direction is trained on it afterwards. Existing pairs, empty

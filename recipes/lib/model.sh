@@ -11,7 +11,7 @@ detect_devices() {
         [[ $GPUS != auto ]] || DEVICES=$found
         ((DEVICES <= found)) || die "GPUS=$GPUS, but this machine has $found"
     fi
-    # Products in bfloat16 where a processor has them: training is half as fast again.
+    # Products in bfloat16 where a processor has them: training is 1.5 times as fast.
     ((DEVICES)) || ! grep -qwsE 'avx512_bf16|amx_bf16' /proc/cpuinfo || best=amp
     [[ $MODE != auto ]] || MODE=$best
 }

@@ -157,7 +157,7 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
     def _find_candidates(self, model: Any, sample: Dict[str, Any]) -> Candidates:
         """The translations that beam search finds, and the weights of their scores in the gradient of the risk."""
         model, device = _unwrapped(model), sample["target"].device
-        generator = self.task.build_generator([model], self.search())  # model.eval()
+        generator = self.task.build_generator([model], self.search())  # puts the model into evaluation mode
         found = self.task.inference_step(generator, [model], sample)
         model.train()
         words = [[one["tokens"].cpu() for one in of_x[: self.beam]] for of_x in found]
