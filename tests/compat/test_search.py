@@ -51,9 +51,15 @@ def test_hypotheses_of_matched_length_all_end_there():
     dictionary = Dictionary()
     dictionary.add_symbol("word")
     method = search.LengthConstrainedBeamSearch(dictionary, min_len_a=1, min_len_b=0, max_len_a=1, max_len_b=0)
-    method.set_src_lengths(torch.tensor([2, 3]))
+    method.set_src_lengths(torch.tensor([3, 4]))  # with </s>
     log_probs = torch.log_softmax(torch.zeros(2, 2, len(dictionary)), dim=-1)
     before = torch.tensor([0.0, -9.0]).expand(2, 2).unsqueeze(-1).expand(-1, -1, 2)
     _, words, beams = method.step(2, log_probs, before)
     assert words[0, :2].tolist() == [dictionary.eos()] * 2 and beams[0, :2].tolist() == [0, 1]
     assert dictionary.eos() not in words[1, :2]
+
+
+def test_matched_length_is_that_of_the_words(fairseq, corpus, checkpoint):
+    result = fairseq("generate", corpus.data, "--path", checkpoint, "--match-source-len", "--beam", 2)
+    words = {i: len(scores.split()) - 1 for i, scores in result.field("P").items()}  # </s> has a score, too
+    assert words == {i: len(line.split()) for i, line in enumerate(corpus.lines("test", "src"))}
