@@ -39,7 +39,11 @@ def test_training_goes_on_with_another_schedule(before, after, train, tmp_path):
     assert [entry["epoch"] for entry in resumed.log("train_loss")] == [2, 3]
 
 
-@pytest.mark.parametrize("end", [("--max-update", 2), ("--lr", 1e-20, "--patience", 1)], ids=["updates", "patience"])
+@pytest.mark.parametrize(
+    "end",
+    [("--max-update", 2), ("--lr", 1e-20, "--patience", 1), ("--stop-time-hours", 1e-09)],
+    ids=["updates", "patience", "hours"],
+)
 def test_training_that_has_ended_does_not_go_on(end, train, tmp_path):
     options = (*end, "--max-epoch", 9, "--no-epoch-checkpoints")
     train(tmp_path, *options)
