@@ -19,6 +19,14 @@ def test_diverse_beam_groups_do_not_depend_on_the_batch(fairseq, corpus, checkpo
     assert hypotheses[0] == hypotheses[1]
 
 
+def test_shards_translate_every_sentence_once(fairseq, corpus, checkpoint):
+    options = ["--path", checkpoint, "--beam", 1, "--batch-size", 4, *SHORT, "--num-shards", 3, "--shard-id"]
+    translated = [number for shard in range(3) for number in fairseq("generate", corpus.data, *options, shard).field("H")]
+    assert sorted(translated) == list(range(SIZES["test"]))
+    with pytest.raises(UsageError, match="--shard-id 3: must be at least 0 and below --num-shards 3"):
+        fairseq("generate", corpus.data, *options, 3)
+
+
 def test_print_step_prints_the_number_of_tokens(fairseq, corpus, checkpoint):
     result = fairseq("generate", corpus.data, "--path", checkpoint, "--print-step", *SHORT)
     assert {i: int(steps) for i, steps in result.field("I").items()} == {
