@@ -83,6 +83,7 @@ def correct_options(original, parser, *args, **kwargs):
         mend_interactive()
     elif hasattr(namespace, "nbest"):
         _divide_sentences_among_shards(namespace)
+        _score_with_sacrebleu(namespace)
     return parsed
 
 
@@ -114,6 +115,12 @@ def _divide_sentences_among_shards(namespace: argparse.Namespace) -> None:
         if not 0 <= shard < shards:
             raise UsageError(f"--shard-id {shard}: must be at least 0 and below --num-shards {shards}")
         namespace.distributed_world_size, namespace.distributed_rank = shards, shard
+
+
+def _score_with_sacrebleu(namespace: argparse.Namespace) -> None:
+    """--sacrebleu, which fairseq's own warning recommends, does nothing but silence that warning."""
+    if namespace.sacrebleu:
+        namespace.scoring = "sacrebleu"
 
 
 def _refuse_asynchronous_writing_without_iopath(namespace: argparse.Namespace) -> None:

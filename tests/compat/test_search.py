@@ -21,10 +21,21 @@ def test_diverse_beam_groups_do_not_depend_on_the_batch(fairseq, corpus, checkpo
 
 def test_shards_translate_every_sentence_once(fairseq, corpus, checkpoint):
     options = ["--path", checkpoint, "--beam", 1, "--batch-size", 4, *SHORT, "--num-shards", 3, "--shard-id"]
-    translated = [number for shard in range(3) for number in fairseq("generate", corpus.data, *options, shard).field("H")]
+    translated = [
+        number for shard in range(3) for number in fairseq("generate", corpus.data, *options, shard).field("H")
+    ]
     assert sorted(translated) == list(range(SIZES["test"]))
     with pytest.raises(UsageError, match="--shard-id 3: must be at least 0 and below --num-shards 3"):
         fairseq("generate", corpus.data, *options, 3)
+
+
+def test_sacrebleu_is_computed_where_it_is_asked_for(fairseq, corpus, checkpoint):
+    options = ["--path", checkpoint, "--beam", 1, *SHORT]
+    outputs = (
+        fairseq("generate", corpus.data, *options, *end).output for end in (["--sacrebleu"], ["--scoring", "sacrebleu"])
+    )
+    scores = [output.strip().splitlines()[-1] for output in outputs]
+    assert scores[0] == scores[1] and "hyp_len" in scores[0]
 
 
 def test_print_step_prints_the_number_of_tokens(fairseq, corpus, checkpoint):
