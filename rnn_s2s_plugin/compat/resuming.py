@@ -52,6 +52,15 @@ def end_where_training_has_ended(original, cfg, trainer, *args):
     return original(cfg, trainer, *args)
 
 
+@mend(Trainer, "load_checkpoint")
+def count_hours_of_this_training(original, trainer, filename, *args, reset_meters=False, **kwargs):
+    """--stop-time-hours counts the hours of the checkpoint that --finetune-from-model names, too."""
+    extra_state = original(trainer, filename, *args, reset_meters=reset_meters, **kwargs)
+    if reset_meters:
+        trainer._previous_training_time = 0
+    return extra_state
+
+
 @mend(FairseqLRScheduler, "load_state_dict")
 def continue_after_another_schedule(original, schedule, state):
     """--lr-scheduler fixed, the default, keeps no best loss, without which the others end with a KeyError."""

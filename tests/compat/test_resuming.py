@@ -53,6 +53,16 @@ def test_training_that_has_ended_does_not_go_on(end, train, tmp_path):
     assert path.read_bytes() == content
 
 
+def test_hours_of_another_training_do_not_count(train, checkpoint, tmp_path):
+    state = torch.load(checkpoint, weights_only=True)
+    state["extra_state"]["previous_training_time"] = 7200
+    torch.save(state, tmp_path / "old.pt")
+    options = ("--finetune-from-model", tmp_path / "old.pt", "--stop-time-hours", 1, "--no-epoch-checkpoints")
+    whole = train(tmp_path / "whole", *options[:2], *options[4:]).log("train_loss")
+    limited = train(tmp_path / "limited", *options).log("train_loss")
+    assert limited[-1]["train_num_updates"] == whole[-1]["train_num_updates"]
+
+
 def test_parameters_in_bfloat16_are_resumed_in_float32(train, tmp_path):
     options = ("--bf16", "--no-epoch-checkpoints")
     train(tmp_path / "parts", *options, "--max-update", 2)
