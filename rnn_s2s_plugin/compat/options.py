@@ -119,7 +119,7 @@ def _divide_sentences_among_shards(namespace: argparse.Namespace) -> None:
 
 def _score_with_sacrebleu(namespace: argparse.Namespace) -> None:
     """--sacrebleu, which fairseq's own warning recommends, does nothing but silence that warning."""
-    if namespace.sacrebleu:
+    if namespace.sacrebleu and namespace.scoring == "bleu":  # the default
         namespace.scoring = "sacrebleu"
 
 
