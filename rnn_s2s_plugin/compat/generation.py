@@ -46,6 +46,12 @@ def number_sentences_within_batch(original, self, step, lprobs, scores, prev_out
     return original(self, step, lprobs, scores, prev_output_tokens, ids)
 
 
+@mend(search.LengthConstrainedBeamSearch, "set_src_lengths")
+def count_words_without_the_end(original, self, src_lengths):
+    """--match-source-len counts the end of the source as a word, and so translates it into one word too many."""
+    original(self, src_lengths - 1)
+
+
 @mend(search.LengthConstrainedBeamSearch, "step")
 def let_no_word_follow_the_end(original, self, step, lprobs, *args, **kwargs):
     """--match-source-len makes the end certain where it must come, but fairseq lets other words compete with it.

@@ -81,6 +81,9 @@ def correct_options(original, parser, *args, **kwargs):
         raise UsageError("--optimizer is missing: give --optimizer adam, or another that --help lists")
     if hasattr(namespace, "buffer_size"):
         mend_interactive()
+    elif hasattr(namespace, "nbest"):
+        _divide_sentences_among_shards(namespace)
+        _score_with_sacrebleu(namespace)
     return parsed
 
 
@@ -103,6 +106,21 @@ def _refuse_processes_without_devices(namespace: argparse.Namespace) -> None:
             f"--distributed-world-size {processes} starts one process per CUDA device and there is none; "
             "leave it out, or start each process yourself with --distributed-no-spawn and --distributed-rank"
         )
+
+
+def _divide_sentences_among_shards(namespace: argparse.Namespace) -> None:
+    """fairseq-generate ignores --num-shards and --shard-id: it divides sentences by the options of processes only."""
+    shards, shard = namespace.num_shards, namespace.shard_id
+    if shards > 1:
+        if not 0 <= shard < shards:
+            raise UsageError(f"--shard-id {shard}: must be at least 0 and below --num-shards {shards}")
+        namespace.distributed_world_size, namespace.distributed_rank = shards, shard
+
+
+def _score_with_sacrebleu(namespace: argparse.Namespace) -> None:
+    """--sacrebleu, which fairseq's own warning recommends, does nothing but silence that warning."""
+    if namespace.sacrebleu and namespace.scoring == "bleu":  # the default
+        namespace.scoring = "sacrebleu"
 
 
 def _refuse_asynchronous_writing_without_iopath(namespace: argparse.Namespace) -> None:

@@ -39,16 +39,26 @@ def continue_count_of_patience(original, trainer, filename, reset_optimizer=Fals
 
 @mend(train, "train")
 def end_where_training_has_ended(original, cfg, trainer, *args):
-    """The same command again makes one update beyond --max-update, or one epoch beyond --patience, each time."""
+    """The same command again trains on each time: an epoch beyond --patience, an update beyond the other limits."""
     updates, bad = trainer.get_num_updates(), _count_of_patience().get("num_runs", 0)
     for option, limit, reached in (
         ("--max-update", cfg.optimization.max_update, updates),
         ("--patience", cfg.checkpoint.patience, bad),
+        ("--stop-time-hours", cfg.optimization.stop_time_hours, trainer._previous_training_time / 3600),
     ):
         if reached >= limit > 0:
             logger.info(f"training has ended: {option} {limit} is reached")
             return [None], True
     return original(cfg, trainer, *args)
+
+
+@mend(Trainer, "load_checkpoint")
+def count_hours_of_this_training(original, trainer, filename, *args, reset_meters=False, **kwargs):
+    """--stop-time-hours counts the hours of the checkpoint that --finetune-from-model names, too."""
+    extra_state = original(trainer, filename, *args, reset_meters=reset_meters, **kwargs)
+    if reset_meters:
+        trainer._previous_training_time = 0
+    return extra_state
 
 
 @mend(FairseqLRScheduler, "load_state_dict")

@@ -7,6 +7,7 @@ import time
 import torch
 from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
+from fairseq_cli import train
 
 from ..errors import UsageError
 from .mending import mend
@@ -49,6 +50,16 @@ def copy_whole_or_not_at_all(original, source, target, overwrite=False):
     except OSError as error:
         raise _cannot_be_written(target, error) from error
     return True
+
+
+@mend(train, "validate_and_save")
+def save_the_last_epoch(original, cfg, trainer, task, epoch_itr, valid_subsets, end_of_epoch):
+    """--save-interval 2 --max-epoch 3 trains a third epoch and does not save it; nor would the same command again."""
+    valid_losses, should_stop = original(cfg, trainer, task, epoch_itr, valid_subsets, end_of_epoch)
+    is_last = end_of_epoch and epoch_itr.epoch >= cfg.optimization.max_epoch > 0
+    if is_last and not should_stop and epoch_itr.epoch % cfg.checkpoint.save_interval != 0:
+        checkpoint_utils.save_checkpoint(cfg.checkpoint, trainer, epoch_itr, valid_losses[0])
+    return valid_losses, should_stop
 
 
 @mend(checkpoint_utils, "verify_checkpoint_directory")

@@ -151,3 +151,19 @@ def test_training_in_two_processes_resumes(corpus, checkpoint, tmp_path):
     results = train_in_two_processes(corpus.data, *TRAIN_TINY, "--max-epoch", 2, "--no-save", "--save-dir", tmp_path)
     assert [result.returncode for result in results] == [0, 0], results
     assert "Loaded checkpoint" in results[0].output and '"epoch": 2' in results[0].output
+
+
+def test_last_epoch_is_saved_though_its_number_is_no_multiple_of_the_interval(train, tmp_path):
+    train(tmp_path, "--save-interval", 2, "--max-epoch", 3)
+    path = tmp_path / "checkpoint_last.pt"
+    assert checkpoint_utils.load_checkpoint_to_cpu(str(path))["extra_state"]["train_iterator"]["epoch"] == 4
+    assert {file.name for file in tmp_path.iterdir()} == {"checkpoint2.pt", "checkpoint_best.pt", path.name}
+    assert not train(tmp_path, "--save-interval", 2, "--max-epoch", 3).log("train_loss")
+
+
+def test_training_that_begins_again_at_another_checkpoint_says_so(train, checkpoint, tmp_path):
+    ends = ("--max-epoch", 2, "--no-epoch-checkpoints")
+    warning = f"give --continue-once {checkpoint} instead"
+    assert warning not in train(tmp_path, "--restore-file", checkpoint, *ends).output
+    assert warning in train(tmp_path, "--restore-file", checkpoint, *ends).output
+    assert not train(tmp_path, "--continue-once", checkpoint, *ends).log("train_loss")  # as it has ended

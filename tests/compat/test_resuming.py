@@ -39,7 +39,11 @@ def test_training_goes_on_with_another_schedule(before, after, train, tmp_path):
     assert [entry["epoch"] for entry in resumed.log("train_loss")] == [2, 3]
 
 
-@pytest.mark.parametrize("end", [("--max-update", 2), ("--lr", 1e-20, "--patience", 1)], ids=["updates", "patience"])
+@pytest.mark.parametrize(
+    "end",
+    [("--max-update", 2), ("--lr", 1e-20, "--patience", 1), ("--stop-time-hours", 1e-09)],
+    ids=["updates", "patience", "hours"],
+)
 def test_training_that_has_ended_does_not_go_on(end, train, tmp_path):
     options = (*end, "--max-epoch", 9, "--no-epoch-checkpoints")
     train(tmp_path, *options)
@@ -47,6 +51,16 @@ def test_training_that_has_ended_does_not_go_on(end, train, tmp_path):
     content = path.read_bytes()
     assert f"training has ended: {end[-2]} {end[-1]} is reached" in train(tmp_path, *options).output
     assert path.read_bytes() == content
+
+
+def test_hours_of_another_training_do_not_count(train, checkpoint, tmp_path):
+    state = torch.load(checkpoint, weights_only=True)
+    state["extra_state"]["previous_training_time"] = 7200
+    torch.save(state, tmp_path / "old.pt")
+    options = ("--finetune-from-model", tmp_path / "old.pt", "--stop-time-hours", 1, "--no-epoch-checkpoints")
+    whole = train(tmp_path / "whole", *options[:2], *options[4:]).log("train_loss")
+    limited = train(tmp_path / "limited", *options).log("train_loss")
+    assert limited[-1]["train_num_updates"] == whole[-1]["train_num_updates"]
 
 
 def test_parameters_in_bfloat16_are_resumed_in_float32(train, tmp_path):

@@ -19,6 +19,25 @@ def test_diverse_beam_groups_do_not_depend_on_the_batch(fairseq, corpus, checkpo
     assert hypotheses[0] == hypotheses[1]
 
 
+def test_shards_translate_every_sentence_once(fairseq, corpus, checkpoint):
+    options = ["--path", checkpoint, "--beam", 1, "--batch-size", 4, *SHORT, "--num-shards", 3, "--shard-id"]
+    translated = [
+        number for shard in range(3) for number in fairseq("generate", corpus.data, *options, shard).field("H")
+    ]
+    assert sorted(translated) == list(range(SIZES["test"]))
+    with pytest.raises(UsageError, match="--shard-id 3: must be at least 0 and below --num-shards 3"):
+        fairseq("generate", corpus.data, *options, 3)
+
+
+def test_sacrebleu_is_computed_where_it_is_asked_for(fairseq, corpus, checkpoint):
+    options = ["--path", checkpoint, "--beam", 1, *SHORT]
+    outputs = (
+        fairseq("generate", corpus.data, *options, *end).output for end in (["--sacrebleu"], ["--scoring", "sacrebleu"])
+    )
+    scores = [output.strip().splitlines()[-1] for output in outputs]
+    assert scores[0] == scores[1] and "hyp_len" in scores[0]
+
+
 def test_print_step_prints_the_number_of_tokens(fairseq, corpus, checkpoint):
     result = fairseq("generate", corpus.data, "--path", checkpoint, "--print-step", *SHORT)
     assert {i: int(steps) for i, steps in result.field("I").items()} == {
@@ -51,9 +70,15 @@ def test_hypotheses_of_matched_length_all_end_there():
     dictionary = Dictionary()
     dictionary.add_symbol("word")
     method = search.LengthConstrainedBeamSearch(dictionary, min_len_a=1, min_len_b=0, max_len_a=1, max_len_b=0)
-    method.set_src_lengths(torch.tensor([2, 3]))
+    method.set_src_lengths(torch.tensor([3, 4]))  # with </s>
     log_probs = torch.log_softmax(torch.zeros(2, 2, len(dictionary)), dim=-1)
     before = torch.tensor([0.0, -9.0]).expand(2, 2).unsqueeze(-1).expand(-1, -1, 2)
     _, words, beams = method.step(2, log_probs, before)
     assert words[0, :2].tolist() == [dictionary.eos()] * 2 and beams[0, :2].tolist() == [0, 1]
     assert dictionary.eos() not in words[1, :2]
+
+
+def test_matched_length_is_that_of_the_words(fairseq, corpus, checkpoint):
+    result = fairseq("generate", corpus.data, "--path", checkpoint, "--match-source-len", "--beam", 2)
+    words = {i: len(scores.split()) - 1 for i, scores in result.field("P").items()}  # </s> has a score, too
+    assert words == {i: len(line.split()) for i, line in enumerate(corpus.lines("test", "src"))}

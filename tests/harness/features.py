@@ -149,7 +149,7 @@ def lengths_and_penalties(world: World) -> None:
     """Each has its effect on the hypotheses."""
     sources = [line.split() for line in world.corpus.lines("test", "src")]
     texts = [text.split() for text in world.texts(world.generate("--match-source-len"))]
-    assert all(len(text) <= len(source) + 1 for text, source in zip(texts, sources))
+    assert all(len(text) == len(source) for text, source in zip(texts, sources))
     for size in (1, 2):
         texts = world.texts(world.generate("--min-len", 5, "--no-repeat-ngram-size", size))
         ngrams = [list(zip(*(text.split()[start:] for start in range(size)))) for text in texts]
