@@ -98,6 +98,14 @@ def test_shapes_are_checked():
 
 @pytest.mark.parametrize("cell", ("mingru", "minlstm"))
 @pytest.mark.parametrize("dtype", (torch.float16, torch.bfloat16))
+@pytest.mark.parametrize("length", (1, 3))
+@pytest.mark.parametrize("shape", [(1, 2, 4), (2, 1, 4), (1, 4), (4,)])
+def test_shape_of_the_state_is_checked(shape, length):
+    """``nn.GRU``'s state, with its layers first, would be broadcast."""
+    with pytest.raises(ValueError, match=r"h0 must be \(batch, dim\)"):
+        gated_scan(torch.ones(2, length, 4), torch.ones(2, length, 4), torch.ones(shape))
+
+
 def test_state_stays_float32_in_half_precision(cell, dtype):
     torch.manual_seed(0)
     layer = LinearRecurrence(cell, 8, 8)
