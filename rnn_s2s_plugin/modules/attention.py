@@ -236,7 +236,10 @@ class _AdditiveScore(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_scores: Tensor):
         query, keys, v = ctx.saved_tensors
-        grad_query, grad_keys, grad_v = torch.empty_like(query), torch.zeros_like(keys), torch.zeros_like(v)
+        # Sums over many slices are float32 at least: in half precision small terms would be lost.
+        wide = torch.promote_types(query.dtype, torch.float32)
+        grad_keys, grad_v = torch.zeros_like(keys, dtype=wide), torch.zeros_like(v, dtype=wide)
+        grad_query = torch.empty_like(query)
         for part in _AdditiveScore._slices(query, keys):
             grad = grad_scores[:, :, part].unsqueeze(-1)  # (B, H, slice, S, 1)
             hidden = _AdditiveScore._hidden(query, keys, part)
