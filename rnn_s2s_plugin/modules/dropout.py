@@ -12,10 +12,16 @@ LEVELS = 1 << 16
 
 
 class TrainingDropout(nn.Module):
-    """Dropout in training, and in generation with ``--retain-dropout``."""
+    """Dropout in training, and in generation with ``--retain-dropout``.
+
+    Raises:
+        ValueError: for a rate below 0, or of 1 and more: nothing is left that could be scaled to keep the mean.
+    """
 
     def __init__(self, rate: float):
         super().__init__()
+        if not 0 <= rate < 1:
+            raise ValueError(f"a dropout rate must be at least 0 and below 1, got {rate}")
         self.rate = rate
         self.retained = False
 
