@@ -14,10 +14,10 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ..compat.processor import small_products
 from .dropout import SequenceDropout
+from .gradients import once_differentiable
 from .linear import Linear
 
 

@@ -6,7 +6,6 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 LEVELS = 1 << 16
 
@@ -94,7 +93,6 @@ class _Dropout(torch.autograd.Function):
         return (x * kept).mul_(ctx.scale)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, grad: Tensor):
         (kept,) = ctx.saved_tensors
         return (grad * kept).mul_(ctx.scale), None

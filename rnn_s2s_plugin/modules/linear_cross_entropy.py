@@ -27,7 +27,8 @@ from typing import NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from .gradients import once_differentiable
 
 # Logits per slice of positions, and the fewest positions of a slice, which fast matrix products need.
 SLICE_LOGITS = {"cpu": 1 << 21, "cuda": 1 << 26}

@@ -15,7 +15,8 @@ from typing import Optional, Sequence
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from .gradients import once_differentiable
 
 # An operation on fewer numbers than FEW_NUMBERS takes less time than its call; with MANY_NUMBERS the work dominates. If
 # a position has fewer than the first, sequences are cut into so many chunks that an operation works on the second.
