@@ -14,7 +14,9 @@ ROWS = 16
 
 
 class Packed:
-    """A matrix in oneDNN's layout and a bias; valid as long as the parameters do not change.
+    """A matrix in oneDNN's layout and a bias; valid until the parameters change or are trained.
+
+    Only a change through ``parameter.data`` in place goes unnoticed: then pack again.
 
     Args:
         weights: (outputs, inputs) each; with several, the call expects their inputs concatenated.
@@ -25,18 +27,38 @@ class Packed:
         self.sources = tuple(weights), tuple(biases)
         self.matrix = torch.ops.mkldnn._reorder_linear_weight(torch.cat([w.detach() for w in weights], dim=1), None)
         self.bias = sum(bias.detach() for bias in biases) if biases else None
-        self.version = self._version_of_sources()
+        self.parameters = (*weights, *biases)
+        # Aliases of what was packed: while they exist, no other tensor can get its address.
+        self.aliases = [part.detach() for part in self.parameters]
+        self.versions = self._versions()
+        self.trained = False
 
     def __reduce__(self):
         return Packed, self.sources  # oneDNN's tensors can neither be copied nor saved
 
-    def serves(self, x: Tensor) -> bool:
-        """Whether x can be multiplied, no gradient is needed, and the parameters are unchanged since packing."""
-        suits = not (torch.is_grad_enabled() or x.is_cuda) and x.dtype == self.matrix.dtype
-        return suits and self.version == self._version_of_sources()
+    def serves(self, x: Tensor, *parameters: Tensor) -> bool:
+        """Whether x can be multiplied, no gradient is needed, and the parameters are unchanged since packing.
 
-    def _version_of_sources(self) -> Sequence[int]:
-        return [0 if part.is_inference() else part._version for parts in self.sources for part in parts]
+        Args:
+            x: (…, inputs).
+            parameters: the layer's weights and biases now; those that were packed if left out.
+        """
+        if torch.is_grad_enabled():
+            # Optimizers follow, and the fused ones, as all that write to ``parameter.data``, count no versions.
+            self.trained = self.trained or any(part.requires_grad for part in self.parameters)
+            return False
+        suits = not (self.trained or x.is_cuda) and x.dtype == self.matrix.dtype
+        return suits and self._is_made_of(parameters or self.parameters) and self.versions == self._versions()
+
+    def _is_made_of(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether these are the parameters that were packed, in the same memory."""
+        return len(parameters) == len(self.parameters) and all(
+            part is packed and part.data_ptr() == alias.data_ptr()
+            for part, packed, alias in zip(parameters, self.parameters, self.aliases)
+        )
+
+    def _versions(self) -> Sequence[int]:
+        return [0 if part.is_inference() else part._version for part in self.parameters]
 
     def __call__(self, x: Tensor) -> Tensor:
         """(…, inputs) -> (…, outputs).
@@ -66,4 +88,5 @@ def _is_known(precision: torch.dtype) -> bool:
 
 def linear(x: Tensor, weight: Tensor, bias: Optional[Tensor], packed: Optional[Packed]) -> Tensor:
     """``F.linear``, with the packed matrix if it can be used."""
-    return packed(x) if packed is not None and packed.serves(x) else F.linear(x, weight, bias)
+    parameters = (weight,) if bias is None else (weight, bias)
+    return packed(x) if packed is not None and packed.serves(x, *parameters) else F.linear(x, weight, bias)

@@ -5,7 +5,7 @@ import ctypes
 import gc
 import os
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional
 
 import torch
 
@@ -28,13 +28,21 @@ def use_avx512_products() -> bool:
     """
     if torch.cuda.is_available() or not _is_amd() or torch.backends.cpu.get_cpu_capability() != "AVX512":
         return False
-    if torch.get_float32_matmul_precision() != "highest":
+    if _precision_of_products() != "highest":
         return False
     torch.set_float32_matmul_precision("medium")
     if not _products_are_float32():
         torch.set_float32_matmul_precision("highest")
         return False
     return True
+
+
+def _precision_of_products() -> Optional[str]:
+    """PyTorch's setting; None if a precision was chosen for one backend, which PyTorch then refuses to sum up."""
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        return None
 
 
 def _is_amd() -> bool:
@@ -50,7 +58,10 @@ def _products_are_float32() -> bool:
 @contextlib.contextmanager
 def small_products() -> Iterator[None]:
     """Uses MKL for float32 products in the block: oneDNN compiles a program per new shape, about a millisecond each."""
-    precision = torch.get_float32_matmul_precision()
+    precision = _precision_of_products()
+    if precision in ("highest", None):
+        yield
+        return
     torch.set_float32_matmul_precision("highest")
     try:
         yield

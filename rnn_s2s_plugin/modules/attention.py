@@ -14,10 +14,10 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ..compat.processor import small_products
 from .dropout import SequenceDropout
+from .gradients import once_differentiable
 from .linear import Linear
 
 
@@ -141,8 +141,9 @@ class Attention(nn.Module):
         rows, length = query.shape[:2]
         keys, values, padding = memory
         # The beams of a sentence share its memory: attention treats them as additional positions of one target.
-        query = query.reshape(keys.size(0), -1, query.size(2))
-        previous = previous if previous is None else previous.reshape(*query.shape[:2], -1)
+        beams = rows // max(1, len(keys))
+        query = query.reshape(len(keys), beams * length, query.size(2))
+        previous = previous if previous is None else previous.reshape(*query.shape[:2], previous.size(2))
         query = self._split_heads(self.query_proj(query))
         is_search_step = length == 1 and not (query.is_cuda or torch.is_grad_enabled())
         with small_products() if is_search_step else nullcontext():
@@ -153,8 +154,9 @@ class Attention(nn.Module):
             weights = torch.softmax(scores, dim=-1)
             kept = self.dropout(weights).to(values.dtype)
             contexts = self._merge_heads(torch.matmul(kept, values))
-        weights = weights.unflatten(2, (-1, length)).transpose(1, 2).flatten(0, 1)
-        return self.out_proj(contexts).reshape(rows, length, -1), weights
+        contexts = self.out_proj(contexts).unflatten(1, (beams, length)).flatten(0, 1)
+        weights = weights.unflatten(2, (beams, length)).transpose(1, 2).flatten(0, 1)
+        return contexts, weights
 
     def _scores(self, query: Tensor, keys: Tensor, previous: Optional[Tensor]) -> Tensor:
         if not self.score.additive:
@@ -236,7 +238,10 @@ class _AdditiveScore(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_scores: Tensor):
         query, keys, v = ctx.saved_tensors
-        grad_query, grad_keys, grad_v = torch.empty_like(query), torch.zeros_like(keys), torch.zeros_like(v)
+        # Sums over many slices are float32 at least: in half precision small terms would be lost.
+        wide = torch.promote_types(query.dtype, torch.float32)
+        grad_keys, grad_v = torch.zeros_like(keys, dtype=wide), torch.zeros_like(v, dtype=wide)
+        grad_query = torch.empty_like(query)
         for part in _AdditiveScore._slices(query, keys):
             grad = grad_scores[:, :, part].unsqueeze(-1)  # (B, H, slice, S, 1)
             hidden = _AdditiveScore._hidden(query, keys, part)
@@ -244,4 +249,4 @@ class _AdditiveScore(torch.autograd.Function):
             grad_sum = hidden.square_().neg_().add_(1).mul_(grad).mul_(v[:, None, None])  # d tanh = 1 - tanh²
             grad_query[:, :, part] = grad_sum.sum(3)
             grad_keys += grad_sum.sum(2)
-        return grad_query, grad_keys, grad_v
+        return grad_query, grad_keys.to(keys.dtype), grad_v.to(v.dtype)

@@ -38,7 +38,9 @@ def summarize(
         return ()
     if kind == "mean":
         words = states.masked_fill(padding.words_first(padding.mask).unsqueeze(-1), 0.0)
-        return (words.sum(1) / padding.lengths.clamp(min=1).unsqueeze(1).to(words.dtype),)
+        # In float32: the sum, and even the length, of a long source can be too large for float16.
+        total = words.sum(1, dtype=torch.promote_types(words.dtype, torch.float32))
+        return ((total / padding.lengths.clamp(min=1).unsqueeze(1)).to(words.dtype),)
     if kind == "mlp":
         return (torch.cat([padding.last_word(states[..., :half]), states[:, 0, half:]], dim=-1),)
     return tuple(part.to(states.dtype) for state in final_states for part in state if part.dim() == 2)

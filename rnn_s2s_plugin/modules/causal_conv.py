@@ -4,7 +4,8 @@ from typing import List, Optional, Tuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from .gradients import once_differentiable
 
 
 def prepend_past(x: Tensor, past: Optional[Tensor], reach: int) -> Tuple[Tensor, Tensor]:

@@ -6,16 +6,21 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 LEVELS = 1 << 16
 
 
 class TrainingDropout(nn.Module):
-    """Dropout in training, and in generation with ``--retain-dropout``."""
+    """Dropout in training, and in generation with ``--retain-dropout``.
+
+    Raises:
+        ValueError: for a rate below 0, or of 1 and more: nothing is left that could be scaled to keep the mean.
+    """
 
     def __init__(self, rate: float):
         super().__init__()
+        if not 0 <= rate < 1:
+            raise ValueError(f"a dropout rate must be at least 0 and below 1, got {rate}")
         self.rate = rate
         self.retained = False
 
@@ -88,7 +93,6 @@ class _Dropout(torch.autograd.Function):
         return (x * kept).mul_(ctx.scale)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, grad: Tensor):
         (kept,) = ctx.saved_tensors
         return (grad * kept).mul_(ctx.scale), None

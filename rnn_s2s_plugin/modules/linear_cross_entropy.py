@@ -27,7 +27,8 @@ from typing import NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from .gradients import once_differentiable
 
 # Logits per slice of positions, and the fewest positions of a slice, which fast matrix products need.
 SLICE_LOGITS = {"cpu": 1 << 21, "cuda": 1 << 26}
@@ -64,9 +65,11 @@ def linear_cross_entropy(
         smoothing: ε.
         count_correct: whether to find the most probable words too, which takes one more pass over the logits.
         pull: α of R-Drop. If above 0, positions 2 i and 2 i + 1 are a pair, and α times their divergence is added.
-        position_weights: (positions,), float32 or wider, factors for the loss of each position; only without R-Drop.
+        position_weights: (positions,), float32 or wider, factors for the loss of each position, which get no gradient;
+            only without R-Drop.
     """
     assert not (pull and position_weights is not None), "pairs have no weights"
+    assert position_weights is None or not position_weights.requires_grad, "weights of positions get no gradient"
     with torch.autocast(x.device.type, enabled=False):
         # Asked here: inside the function autograd is off. In validation gradients would be two thirds of the work.
         wanted = torch.is_grad_enabled()

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..compat.packing import linear, pack
 from .linear import Linear
 
-ACTIVATIONS = {"none": lambda x: x, "tanh": torch.tanh}
+ACTIVATIONS = {"none": torch.positive, "tanh": torch.tanh}  # PyTorch's own functions, which can be pickled
 
 
 class OutputFactor(nn.Module):

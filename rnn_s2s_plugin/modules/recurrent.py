@@ -105,7 +105,7 @@ class NonlinearRecurrence(nn.Module):
         Returns:
             outputs (batch, length, hidden_dim) and the state.
         """
-        if state is not None and lengths is None and self._is_search_step(x):
+        if self._is_packed_for(x) and state is not None and lengths is None and x.size(1) == 1:
             return self._step(x.squeeze(1), *state)
         if state is not None:
             state = tuple(part.unsqueeze(0).to(x.dtype) for part in state)
@@ -123,8 +123,8 @@ class NonlinearRecurrence(nn.Module):
             w_input, w_hidden, *biases = self.rnn.all_weights[0]
             self.packed = pack([w_input, w_hidden], biases)
 
-    def _is_search_step(self, x: Tensor) -> bool:
-        return x.size(1) == 1 and self.packed is not None and self.packed.serves(x)
+    def _is_packed_for(self, x: Tensor) -> bool:
+        return self.packed is not None and self.packed.serves(x, *self.rnn.all_weights[0])
 
     def _step(self, x: Tensor, h: Tensor, c: Tensor):
         h, c = lstm_step(self.packed(torch.cat([x, h], dim=1)), c)

@@ -15,7 +15,8 @@ from typing import Optional, Sequence
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from .gradients import once_differentiable
 
 # An operation on fewer numbers than FEW_NUMBERS takes less time than its call; with MANY_NUMBERS the work dominates. If
 # a position has fewer than the first, sequences are cut into so many chunks that an operation works on the second.
@@ -40,6 +41,8 @@ def gated_scan(gate: Tensor, candidate: Tensor, h0: Optional[Tensor] = None) -> 
     if gate.shape != candidate.shape or gate.dim() != 3:
         shapes = f"{tuple(gate.shape)} and {tuple(candidate.shape)}"
         raise ValueError(f"gate and candidate must both be (batch, length, dim), got {shapes}")
+    if h0 is not None and h0.shape != (gate.size(0), gate.size(2)):
+        raise ValueError(f"h0 must be (batch, dim) for a gate {tuple(gate.shape)}, got {tuple(h0.shape)}")
     wide = torch.float32 if gate.dtype in (torch.float16, torch.bfloat16) else gate.dtype
     if gate.numel() == 0:
         return candidate.to(wide)

@@ -10,7 +10,8 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from .gradients import once_differentiable
 
 TILE_POSITIONS = 32
 TILE_DIMS = 32
@@ -96,7 +97,7 @@ class GatedScanKernel(torch.autograd.Function):
     def forward(ctx, gate: Tensor, candidate: Tensor, h0: Tensor) -> Tensor:
         gate, candidate, h0 = _rows(gate), _rows(candidate), h0.contiguous()
         batch, length, dim = gate.shape
-        h = torch.empty(batch, length, dim, device=gate.device)
+        h = torch.empty(batch, length, dim, dtype=torch.float32, device=gate.device)
         _forward_kernel[batch, triton.cdiv(dim, TILE_DIMS)](
             gate, candidate, h0, h, length, dim, *_strides(gate, candidate), TILE_POSITIONS, TILE_DIMS
         )

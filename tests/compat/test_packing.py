@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 import torch.nn.functional as F
+from fairseq.optim import adam as fairseq_adam
 
 from rnn_s2s_plugin.compat.packing import ROWS, linear, pack
 from rnn_s2s_plugin.modules.linear import Linear
@@ -41,7 +42,9 @@ def test_layer_is_copied_and_saved_with_its_packed_matrix(duplicate):
     layer.make_generation_fast_(name="layer")
     x = torch.randn(3, INPUTS)
     with torch.no_grad():
-        close(duplicate(layer)(x), layer(x))
+        copied = duplicate(layer)
+        assert copied.packed.serves(x, *copied.parameters())
+        close(copied(x), layer(x))
     assert list(layer.state_dict()) == ["weight", "bias"]
 
 
@@ -53,6 +56,7 @@ def test_not_where_a_gradient_or_another_precision_is_wanted():
     linear(x, weight, None, packed).sum().backward()
     assert weight.grad is not None
     with torch.no_grad():
+        packed = pack([weight])
         assert packed.serves(x) and not packed.serves(x.double())
 
 
@@ -69,6 +73,51 @@ def test_not_after_the_matrix_has_changed():
         assert layer.packed.serves(x)
         layer.load_state_dict(Linear(INPUTS, OUTPUTS).state_dict())
         close(layer(x), F.linear(x, layer.weight, layer.bias))
+
+
+def trained(layer, optimizer, **options):
+    layer(torch.ones(1, INPUTS)).sum().backward()
+    optimizer(layer.parameters(), lr=1.0, **options).step()
+
+
+def other_weight():
+    return torch.nn.Parameter(torch.randn(OUTPUTS, INPUTS))
+
+
+CHANGES = {
+    "fused optimizer": lambda layer: trained(layer, torch.optim.Adam, fused=True),
+    "fairseq's optimizer": lambda layer: trained(layer, fairseq_adam.Adam),
+    "another parameter": lambda layer: setattr(layer, "weight", other_weight()),
+    "assigned": lambda layer: layer.load_state_dict(Linear(INPUTS, OUTPUTS).state_dict(), assign=True),
+    "data": lambda layer: setattr(layer.weight, "data", other_weight().data),
+    "precision there and back": lambda layer: layer.bfloat16().float(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_not_after_a_change_that_no_version_counts(change):
+    layer, x = Linear(INPUTS, OUTPUTS), torch.randn(3, INPUTS)
+    layer.make_generation_fast_(name="layer")
+    change(layer)
+    with torch.no_grad():
+        close(layer(x), F.linear(x, layer.weight, layer.bias))
+
+
+def test_not_for_the_parameters_of_a_functional_call():
+    layer, x = Linear(INPUTS, OUTPUTS), torch.randn(3, INPUTS)
+    layer.make_generation_fast_(name="layer")
+    with torch.no_grad():
+        other = {"weight": other_weight(), "bias": layer.bias}
+        close(torch.func.functional_call(layer, other, (x,)), F.linear(x, other["weight"], layer.bias))
+        assert layer.packed.serves(x, *layer.parameters())
+
+
+def test_scores_of_a_frozen_model_leave_it_packed():
+    layer, x = Linear(INPUTS, OUTPUTS).requires_grad_(False), torch.randn(3, INPUTS)
+    layer.make_generation_fast_(name="layer")
+    layer(x)
+    with torch.no_grad():
+        assert layer.packed.serves(x)
 
 
 def test_of_a_model_made_in_inference_mode():

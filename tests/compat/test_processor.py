@@ -57,6 +57,21 @@ def test_a_precision_that_was_chosen_stays(monkeypatch, precision):
     assert torch.get_float32_matmul_precision() == "high"
 
 
+def test_a_precision_of_one_backend_stays(monkeypatch, precision):
+    """PyTorch's newer settings, with which it refuses to name a precision for all."""
+    precision("highest")
+    pretend(monkeypatch)
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        assert not processor.use_avx512_products()
+        with processor.small_products():
+            assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
+
+
 @pytest.mark.parametrize("inner", (64, 512, 4096))
 def test_products_are_float32_with_the_plugin(inner):
     """Errors of bfloat16 would be a hundred times larger."""

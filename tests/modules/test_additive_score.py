@@ -27,3 +27,16 @@ def test_equals_the_plain_expression_with_gradients(elements, monkeypatch):
 
 def test_gradients_by_finite_differences():
     assert torch.autograd.gradcheck(additive_score, inputs(heads=1))
+
+
+@pytest.mark.parametrize("dtype", (torch.float16, torch.bfloat16))
+def test_gradients_in_half_precision_do_not_depend_on_the_slices(dtype, monkeypatch):
+    """A sum over a thousand target positions, one after the other, would stop growing."""
+    monkeypatch.setattr(_AdditiveScore, "SLICE_ELEMENTS", 1)
+    query, keys = torch.zeros(1, 1, 1000, 2, dtype=dtype), torch.ones(1, 1, 1, 2, dtype=dtype, requires_grad=True)
+    v = torch.ones(1, 2, dtype=dtype, requires_grad=True)
+    grads = torch.autograd.grad(additive_score(query, keys, v).sum(), (keys, v))
+    y = torch.tanh(torch.tensor(1.0))
+    for grad, right in zip(grads, (1000 * (1 - y**2), 1000 * y)):
+        assert grad.dtype == dtype
+        torch.testing.assert_close(grad.float(), right.expand_as(grad), rtol=1e-2, atol=0)

@@ -117,6 +117,19 @@ def test_what_stands_on_padding_changes_nothing(score):
     torch.testing.assert_close(*outputs, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("located", [False, True])
+@pytest.mark.parametrize("sentences, beams, steps", [(0, 1, 3), (2, 1, 0), (2, 3, 0)])
+def test_without_sentences_or_without_target(sentences, beams, steps, located):
+    """As the last shard of a distributed batch may be."""
+    attention = build("concat", heads=2, **({"location_filters": 2} if located else {}))
+    rows = sentences * beams
+    source, padding = torch.randn(sentences, 5, 8).double(), torch.zeros(sentences, 5, dtype=torch.bool)
+    query, previous = torch.randn(rows, steps, 8).double(), torch.rand(rows, steps, 5).double() if located else None
+    contexts, weights = attention(query, attention.project_keys(source, padding), previous)
+    assert contexts.shape == (rows, steps, 8) and weights.shape == (rows, 2, steps, 5)
+    contexts.sum().backward()
+
+
 def test_dropout_is_on_the_weights_of_the_sum_alone():
     attention = build("general", dropout=0.5).train()
     query, source, padding = batch()

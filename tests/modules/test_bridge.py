@@ -41,6 +41,14 @@ def test_mean_is_over_words():
         torch.testing.assert_close(mean[row], states()[row, ~MASK[row]].mean(0))
 
 
+@pytest.mark.parametrize("length, value", [(3000, 30.0), (70_000, 0.5)])
+def test_mean_of_a_long_source_in_half_precision(length, value):
+    """Sums, and lengths, above the largest number of float16."""
+    padding = Padding(torch.zeros(1, length, dtype=torch.bool))
+    (mean,) = summarize("mean", torch.full((1, length, 2), value, dtype=torch.float16), (), padding, 2)
+    assert mean.dtype == torch.float16 and mean.tolist() == [[value, value]]
+
+
 @pytest.mark.parametrize("half", [3, 6])
 def test_mlp_reads_where_each_direction_ends(half):
     """[→s_S; ←s_1]; with half = dims there is no second direction."""

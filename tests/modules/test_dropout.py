@@ -79,3 +79,11 @@ def test_dropout_is_for_training(variational):
     x = torch.randn(2, 3, 4)
     assert torch.equal(SequenceDropout(0.9, variational).eval()(x), x)
     assert torch.equal(SequenceDropout(0.0, variational).train()(x), x)
+
+
+@pytest.mark.parametrize("rate", (-0.1, 1.0, 1.5))
+@pytest.mark.parametrize("module", (SequenceDropout, WordDropout))
+def test_refusals(module, rate):
+    """At rate 1, one number in 65,536 was kept, and scaled accordingly."""
+    with pytest.raises(ValueError, match="at least 0 and below 1"):
+        module(rate)

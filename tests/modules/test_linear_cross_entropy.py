@@ -115,3 +115,9 @@ def test_without_autograd_no_gradients_are_made(monkeypatch):
     monkeypatch.delattr(module, "_Gradients")
     with torch.no_grad():
         assert torch.equal(linear_cross_entropy(x, weight, bias, target, 0.1).loss, expected)
+
+
+def test_weights_of_positions_that_want_a_gradient_are_refused():
+    *parts, target = inputs(torch.double)
+    with pytest.raises(AssertionError, match="get no gradient"):
+        linear_cross_entropy(*parts, target, position_weights=torch.ones(50, requires_grad=True))

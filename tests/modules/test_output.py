@@ -1,5 +1,7 @@
 """The way from features to the vocabulary."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,12 @@ def test_factor(activation):
     expected = x.numpy() @ factor.proj.weight.detach().numpy().T
     expected = np.tanh(expected) if activation == "tanh" else expected
     torch.testing.assert_close(factor(x), torch.from_numpy(expected))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_factor_can_be_pickled(activation):
+    factor, x = OutputFactor(5, 3, activation, torch.nn.Identity()), torch.randn(2, 4, 5)
+    assert torch.equal(pickle.loads(pickle.dumps(factor))(x), factor(x))
 
 
 def test_factor_drops_its_input():

@@ -70,6 +70,17 @@ def test_packed_steps_of_an_lstm_equal_the_whole(rows):
     torch.testing.assert_close(state, expected_state)
 
 
+def test_packed_steps_of_an_lstm_that_was_trained():
+    torch.manual_seed(1)
+    layer, x = NonlinearRecurrence("lstm", INPUT, HIDDEN), torch.randn(2, 1, INPUT)
+    state = (torch.zeros(2, HIDDEN),) * 2
+    layer.make_generation_fast_()
+    layer(x.expand(2, 3, INPUT))[0].sum().backward()
+    torch.optim.Adam(layer.parameters(), lr=1.0, fused=True).step()
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x, state)[0], layer(x)[0])
+
+
 @pytest.mark.parametrize("cell", NONLINEAR_CELLS)
 def test_nonlinear_cells_start_from_a_state_and_stop_at_the_last_word(cell):
     layer = build(NonlinearRecurrence(cell, INPUT, HIDDEN))

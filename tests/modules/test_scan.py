@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -96,6 +98,14 @@ def test_shapes_are_checked():
         gated_scan(torch.ones(2, 3, 4), torch.ones(2, 3, 5))
 
 
+@pytest.mark.parametrize("length", (1, 3))
+@pytest.mark.parametrize("shape", [(1, 2, 4), (2, 1, 4), (1, 4), (4,)])
+def test_shape_of_the_state_is_checked(shape, length):
+    """``nn.GRU``'s state, with its layers first, would be broadcast."""
+    with pytest.raises(ValueError, match=r"h0 must be \(batch, dim\)"):
+        gated_scan(torch.ones(2, length, 4), torch.ones(2, length, 4), torch.ones(shape))
+
+
 @pytest.mark.parametrize("cell", ("mingru", "minlstm"))
 @pytest.mark.parametrize("dtype", (torch.float16, torch.bfloat16))
 def test_state_stays_float32_in_half_precision(cell, dtype):
@@ -143,6 +153,22 @@ def release(package: str) -> tuple:
 
 # Older ones make an integer of an array with one element, which numpy 2.4 refuses.
 interpreter_works = release("triton") >= (3, 7 if release("numpy") >= (2, 4) else 0)
+
+
+def test_states_of_the_kernel_are_float32_whatever_the_default(monkeypatch):
+    """Without Triton: only what surrounds the kernel."""
+    for name in ("triton", "triton.language"):
+        monkeypatch.setitem(sys.modules, name, MagicMock())
+    monkeypatch.delitem(sys.modules, "rnn_s2s_plugin.modules.scan_triton", raising=False)
+    kernel = import_module("rnn_s2s_plugin.modules.scan_triton").GatedScanKernel
+    monkeypatch.delitem(sys.modules, "rnn_s2s_plugin.modules.scan_triton")
+    gate, candidate, h0 = inputs(3, dtype=torch.bfloat16)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        assert kernel.apply(gate, candidate, h0).dtype == torch.float32
+    finally:
+        torch.set_default_dtype(before)
 
 
 @pytest.mark.skipif(not interpreter_works, reason="Triton is not installed, or older than 3.7")
