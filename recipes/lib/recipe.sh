@@ -111,11 +111,11 @@ check_values() {
         [[ ${!name} =~ ^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$ ]] ||
             die "$name=${!name} is not a number: write it like 0.001 or 1e-3"
     done
-    [[ $PATIENCE =~ ^(-1|[0-9]+)$ ]] || die "PATIENCE=$PATIENCE is neither a whole number nor -1, for no limit"
+    [[ $PATIENCE =~ ^(-1|0|[1-9][0-9]*)$ ]] || die "PATIENCE=$PATIENCE is neither a whole number nor -1, for no limit"
     [[ $JOINED == [01] ]] || die "JOINED=$JOINED: 1 for one vocabulary of both languages, 0 for two"
     [[ $AVERAGE_BY == last || $AVERAGE_BY == best ]] || die "AVERAGE_BY=$AVERAGE_BY: choose last or best"
     contains "$PRECISION" auto fp32 fp16 bf16 amp || die "PRECISION=$PRECISION: choose auto, fp32, fp16, bf16 or amp"
-    [[ $GPUS == auto || $GPUS =~ ^[0-9]+$ ]] || die "GPUS=$GPUS is neither a number nor auto"
+    [[ $GPUS =~ ^(auto|0|[1-9][0-9]*)$ ]] || die "GPUS=$GPUS is neither a number nor auto"
     contains "$SCHEDULE" inverse_sqrt polynomial_decay fixed ||
         die "SCHEDULE=$SCHEDULE: choose inverse_sqrt, polynomial_decay or fixed"
     [[ $SCHEDULE != polynomial_decay || $MAX_UPDATE -gt $WARMUP ]] ||
@@ -127,7 +127,7 @@ check_values() {
     contains "$SRC-$TGT" "${PAIRS[@]}" || contains "$TGT-$SRC" "${PAIRS[@]}" ||
         die "SRC=$SRC, TGT=$TGT: this corpus has ${PAIRS[*]}, in both directions"
     ((!RISK_UPDATE)) || [[ $USER_DIR != none ]] || die "RISK_UPDATE=$RISK_UPDATE needs the plugin, USER_DIR=none is without"
-    [[ $FREE_MB =~ ^[0-9]*$ ]] || die "FREE_MB=$FREE_MB is not a number of megabytes"
+    [[ $FREE_MB =~ ^(|0|[1-9][0-9]*)$ ]] || die "FREE_MB=$FREE_MB is not a number of megabytes"
     [[ $TRAIN_MINUTES =~ ^[0-9]+(\.[0-9]+)?$ ]] || die "TRAIN_MINUTES=$TRAIN_MINUTES is not a number of minutes"
     ((KEEP >= AVERAGE)) || die "KEEP=$KEEP: at least AVERAGE=$AVERAGE checkpoints must be kept to be averaged"
     [[ $RUN != *[/:]* ]] || die "RUN=$RUN is the name of a folder under WORK/runs and holds no / and no :"

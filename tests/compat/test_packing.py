@@ -12,6 +12,9 @@ from rnn_s2s_plugin.compat.packing import ROWS, linear, pack
 from rnn_s2s_plugin.modules.linear import Linear
 
 INPUTS, OUTPUTS = 24, 37
+needs_bfloat16 = pytest.mark.skipif(
+    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="oneDNN has no bfloat16 on this processor"
+)
 
 
 def close(found, expected):
@@ -20,7 +23,7 @@ def close(found, expected):
 
 
 @pytest.mark.parametrize("shape", [(0,), (1,), (5, 1), (ROWS,), (ROWS + 1,), (4, 3, ROWS - 1)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.bfloat16, marks=needs_bfloat16)])
 @pytest.mark.parametrize("biases", [0, 1, 2])
 @torch.no_grad()
 def test_product_with_matrices_side_by_side(shape, dtype, biases):
