@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .processor import onednn_has_bfloat16
+
 ROWS = 16
 
 
@@ -81,9 +83,7 @@ def pack(weights: Sequence[Tensor], biases: Sequence[Tensor] = ()) -> Optional[P
 
 
 def _is_known(precision: torch.dtype) -> bool:
-    if precision == torch.bfloat16:  # not every processor does
-        return torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return precision == torch.float32
+    return precision == torch.float32 or (precision == torch.bfloat16 and onednn_has_bfloat16())
 
 
 def linear(x: Tensor, weight: Tensor, bias: Optional[Tensor], packed: Optional[Packed]) -> Tensor:

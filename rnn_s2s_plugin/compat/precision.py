@@ -2,6 +2,8 @@
 
 import argparse
 import functools
+from contextlib import nullcontext
+from typing import ContextManager
 
 import torch
 from fairseq import hub_utils, utils
@@ -13,6 +15,7 @@ from fairseq_cli import validate
 
 from ..errors import UsageError
 from .mending import mend
+from .processor import onednn_has_bfloat16
 
 
 def bf16_without_tpu(namespace: argparse.Namespace) -> None:
@@ -92,10 +95,15 @@ def amp_on_cpu(original, task, sample, model, criterion, optimizer, *args, **kwa
     return original(task, sample, model, criterion, optimizer, *args, **kwargs)
 
 
+def _layers_that_know_bfloat16() -> ContextManager:
+    """Without oneDNN where it has no bfloat16 (x86 without AVX-512): there autocast's LSTM ends with a RuntimeError."""
+    return nullcontext() if onednn_has_bfloat16() else torch.backends.mkldnn.flags(enabled=False, allow_tf32=False)
+
+
 def _in_bfloat16(criterion):
     @functools.wraps(criterion)
     def autocast(*args, **kwargs):
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16), _layers_that_know_bfloat16():
             return criterion(*args, **kwargs)
 
     return autocast

@@ -55,6 +55,11 @@ def _products_are_float32() -> bool:
     return bool((x @ torch.eye(64) == x).all())
 
 
+def onednn_has_bfloat16() -> bool:
+    """Not every processor can do it. Where there is no oneDNN, PyTorch has its own bfloat16 and nothing is missing."""
+    return not torch.backends.mkldnn.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 @contextlib.contextmanager
 def small_products() -> Iterator[None]:
     """Uses MKL for float32 products in the block: oneDNN compiles a program per new shape, about a millisecond each."""

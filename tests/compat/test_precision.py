@@ -32,7 +32,7 @@ def test_bf16_generates(architecture, command, train, fairseq, corpus, tmp_path,
     narrow = fairseq(command, corpus.data, *told, "--bf16").field("H")
     assert seen == {torch.bfloat16} and set(narrow) == set(exact)
     first = [[float(line.split("\t")[0]) for _, line in sorted(found.items())] for found in (exact, narrow)]
-    assert max(abs(a - b) for a, b in zip(*first)) < 0.05
+    assert max(abs(a - b) for a, b in zip(*first)) < 0.1
 
 
 def test_models_in_python_have_the_precision_that_was_asked_for(train, corpus, tmp_path):
