@@ -2,8 +2,8 @@
 
 import argparse
 import functools
-from contextlib import nullcontext
-from typing import ContextManager
+from contextlib import contextmanager, nullcontext
+from typing import Iterator
 
 import torch
 from fairseq import hub_utils, utils
@@ -95,15 +95,21 @@ def amp_on_cpu(original, task, sample, model, criterion, optimizer, *args, **kwa
     return original(task, sample, model, criterion, optimizer, *args, **kwargs)
 
 
-def _layers_that_know_bfloat16() -> ContextManager:
-    """Without oneDNN where it has no bfloat16 (x86 without AVX-512): there autocast's LSTM ends with a RuntimeError."""
-    return nullcontext() if onednn_has_bfloat16() else torch.backends.mkldnn.flags(enabled=False, allow_tf32=False)
+@contextmanager
+def autocast_on_cpu() -> Iterator[None]:
+    """Products in bfloat16.
+
+    Where oneDNN does not know it (x86 without AVX-512), an LSTM would end with a RuntimeError; PyTorch's own is used.
+    """
+    layers = nullcontext() if onednn_has_bfloat16() else torch.backends.mkldnn.flags(enabled=False, allow_tf32=False)
+    with torch.autocast("cpu", torch.bfloat16), layers:
+        yield
 
 
 def _in_bfloat16(criterion):
     @functools.wraps(criterion)
     def autocast(*args, **kwargs):
-        with torch.autocast("cpu", torch.bfloat16), _layers_that_know_bfloat16():
+        with autocast_on_cpu():
             return criterion(*args, **kwargs)
 
     return autocast

@@ -8,6 +8,7 @@ from harness.properties import criterion
 from harness.subject import TARGET, Subject
 from reference.loss import divergence, label_smoothed
 
+from rnn_s2s_plugin.compat.precision import autocast_on_cpu
 from rnn_s2s_plugin.criterions.fused_label_smoothed_cross_entropy import FusedLabelSmoothedCrossEntropyCriterion
 from rnn_s2s_plugin.errors import UsageError
 
@@ -106,7 +107,7 @@ def test_mixed_precision(subject):
     losses, gradients = [], []
     for kind in (FusedLabelSmoothedCrossEntropyCriterion, LabelSmoothedCrossEntropyCriterion):
         model.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast_on_cpu():
             loss, *_ = criterion(kind)(model, subject.sample)
         loss.backward()
         losses.append(float(loss.detach()))

@@ -1,6 +1,7 @@
 """Minimum risk training against its definition, on real models and fairseq's own search."""
 
 from argparse import Namespace
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from harness.subject import SOURCE, TARGET, Subject
 from reference.loss import label_smoothed
 from reference.risk import risk, sentence_bleu
 
+from rnn_s2s_plugin.compat.precision import autocast_on_cpu
 from rnn_s2s_plugin.criterions.fused_label_smoothed_cross_entropy import FusedLabelSmoothedCrossEntropyCriterion
 from rnn_s2s_plugin.criterions.minimum_risk import MinimumRiskCriterion
 from rnn_s2s_plugin.errors import UsageError
@@ -204,9 +206,9 @@ def test_mixed_precision_reaches_all_parameters():
     subject = Subject("rnn_attn", {**SMALL, "dropout": 0.0})
     model = subject.copy(torch.float32)
     gradients = []
-    for enabled in (False, True):
+    for precision in (nullcontext, autocast_on_cpu):
         model.train().zero_grad(set_to_none=True)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+        with precision():
             loss, *_ = criterion()(model, subject.sample)
         loss.backward()
         gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
