@@ -132,11 +132,21 @@ def _why_it_does_not_fit(error: Exception) -> str:
 
 
 @mend(checkpoint_utils, "load_checkpoint")
-def refuse_missing_start(original, cfg, trainer, **kwargs):
-    """fairseq silently starts from scratch if the checkpoint to start from is missing, or a folder.
+def warn_of_beginning_again(original, cfg, trainer, **kwargs):
+    """--restore-file begins at its checkpoint each time, also when an interrupted command is given again."""
+    last = os.path.join(cfg.save_dir, "checkpoint_last.pt")
+    if PathManager.exists(last) and cfg.restore_file not in ("checkpoint_last.pt", last):
+        logger.warning(
+            f"training begins again at --restore-file {cfg.restore_file} and will overwrite what --save-dir "
+            f"{cfg.save_dir} holds of an earlier run; to go on with that run, give --continue-once {cfg.restore_file} "
+            "instead"
+        )
+    return original(cfg, trainer, **kwargs)
 
-    With --restore-file it starts from there each time, also if the same command was interrupted.
-    """
+
+@mend(checkpoint_utils, "load_checkpoint")
+def refuse_missing_start(original, cfg, trainer, **kwargs):
+    """fairseq silently starts from scratch if the checkpoint to start from is missing, or a folder."""
     resumes = PathManager.exists(os.path.join(cfg.save_dir, "checkpoint_last.pt"))
     for name, path in (
         ("--restore-file", cfg.restore_file if cfg.restore_file != "checkpoint_last.pt" else None),
@@ -146,12 +156,6 @@ def refuse_missing_start(original, cfg, trainer, **kwargs):
         if path is not None and not PathManager.isfile(path):
             problem = "is a folder" if PathManager.exists(path) else "does not exist"
             raise UsageError(f"{name} {path} {problem}; name a checkpoint, or leave the option out to start afresh")
-    if resumes and cfg.restore_file not in ("checkpoint_last.pt", os.path.join(cfg.save_dir, "checkpoint_last.pt")):
-        logger.warning(
-            f"training begins again at --restore-file {cfg.restore_file} and will overwrite what --save-dir "
-            f"{cfg.save_dir} holds of an earlier run; to go on with that run, give --continue-once {cfg.restore_file} "
-            "instead"
-        )
     try:
         return original(cfg, trainer, **kwargs)
     except ValueError as error:

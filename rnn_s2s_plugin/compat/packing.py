@@ -46,7 +46,7 @@ class Packed:
             parameters: the layer's weights and biases now; those that were packed if left out.
         """
         if torch.is_grad_enabled():
-            # Optimizers follow, and the fused ones, as all that write to ``parameter.data``, count no versions.
+            # An update may follow. Fused optimizers, and those that write to ``parameter.data``, count no version.
             self.trained = self.trained or any(part.requires_grad for part in self.parameters)
             return False
         suits = not (self.trained or x.is_cuda) and x.dtype == self.matrix.dtype

@@ -9,12 +9,11 @@ import torch.nn.functional as F
 from fairseq.optim import adam as fairseq_adam
 
 from rnn_s2s_plugin.compat.packing import ROWS, linear, pack
+from rnn_s2s_plugin.compat.processor import onednn_has_bfloat16
 from rnn_s2s_plugin.modules.linear import Linear
 
 INPUTS, OUTPUTS = 24, 37
-needs_bfloat16 = pytest.mark.skipif(
-    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="oneDNN has no bfloat16 on this processor"
-)
+needs_bfloat16 = pytest.mark.skipif(not onednn_has_bfloat16(), reason="oneDNN has no bfloat16 on this processor")
 
 
 def close(found, expected):
