@@ -106,7 +106,9 @@ def explain_unusable_checkpoint(original, path, *args, **kwargs):
 def explain_missing_checkpoint(original, filenames, *args, **kwargs):
     """--path names a missing file, or one that does not fit the plugin, its options or the dictionaries of the data."""
     try:
-        return original(filenames, *args, **kwargs)
+        ensemble, cfg, task = original(filenames, *args, **kwargs)
+        _refuse_other_direction(filenames, cfg.task, task.cfg)
+        return ensemble, cfg, task
     except UsageError:
         raise
     except (RuntimeError, AssertionError, KeyError, OmegaConfBaseException) as error:
@@ -116,6 +118,18 @@ def explain_missing_checkpoint(original, filenames, *args, **kwargs):
             raise
         missing = str(error).removeprefix("Model file not found: ")
     raise UsageError(f"checkpoint {missing} does not exist; --path names the checkpoint, or several joined by ':'")
+
+
+def _refuse_other_direction(filenames: list, trained, wanted) -> None:
+    """Data of two languages serves both directions; with dictionaries of one size, nothing else tells them apart."""
+    (source, target), asked = (
+        (getattr(cfg, "source_lang", None), getattr(cfg, "target_lang", None)) for cfg in (trained, wanted)
+    )
+    if source != target and asked == (target, source):
+        raise UsageError(
+            f"checkpoint {':'.join(filenames)} translates {source} to {target}, not {target} to {source}; give "
+            f"--source-lang {source} --target-lang {target}, or a checkpoint of the other direction"
+        )
 
 
 def _why_it_does_not_fit(error: Exception) -> str:

@@ -104,6 +104,13 @@ def test_missing_checkpoint_is_named(fairseq, corpus):
         fairseq("generate", corpus.data, "--path", "/no/model.pt")
 
 
+def test_model_of_the_other_direction_is_refused(train, fairseq, corpus, tmp_path):
+    """Where training was told the languages; the dictionaries of the corpus have the same size."""
+    train(tmp_path, "-s", "src", "-t", "tgt")
+    with pytest.raises(UsageError, match="translates src to tgt, not tgt to src"):
+        fairseq("generate", corpus.data, "-s", "tgt", "-t", "src", "--path", tmp_path / "checkpoint_last.pt")
+
+
 def test_resuming_with_other_sizes_names_checkpoint_and_weight(train, checkpoint, tmp_path):
     shutil.copy(checkpoint, tmp_path)
     with pytest.raises(UsageError, match=r"(?s)another architecture.*\(size mismatch for .*another --save-dir"):
