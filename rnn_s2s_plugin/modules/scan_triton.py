@@ -98,9 +98,10 @@ class GatedScanKernel(torch.autograd.Function):
         gate, candidate, h0 = _rows(gate), _rows(candidate), h0.contiguous()
         batch, length, dim = gate.shape
         h = torch.empty(batch, length, dim, dtype=torch.float32, device=gate.device)
-        _forward_kernel[batch, triton.cdiv(dim, TILE_DIMS)](
-            gate, candidate, h0, h, length, dim, *_strides(gate, candidate), TILE_POSITIONS, TILE_DIMS
-        )
+        with torch.cuda.device_of(gate):  # Triton starts kernels on the current GPU, wherever its tensors are
+            _forward_kernel[batch, triton.cdiv(dim, TILE_DIMS)](
+                gate, candidate, h0, h, length, dim, *_strides(gate, candidate), TILE_POSITIONS, TILE_DIMS
+            )
         ctx.save_for_backward(gate, candidate, h0, h)
         return h
 
