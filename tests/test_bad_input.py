@@ -57,6 +57,7 @@ CASES = [
         "{data} --save-dir {new} --arch rnn_attn --optimizer adam",
         "--max-tokens or --batch-size",
     ),
+    Bad("log in no folder", "train", ATTN + "--log-file {no}/log", "--log-file .*no such folder"),
     Bad("tiny max tokens", "train", ATTN + "--max-tokens 3", "--max-tokens"),
     Bad("long sentences", "train", ATTN + "--max-source-positions 3", "--skip-invalid-size-inputs-valid-test"),
     Bad("no optimizer", "train", "{data} --save-dir {new} --arch rnn_attn --max-tokens 400", "--optimizer is missing"),

@@ -115,5 +115,6 @@ VALUES: Tuple[Tuple[str, Callable[[Any], bool], str], ...] = (
     ("eval_bleu_remove_bpe", _joins_subwords, f"must be one of {', '.join(POST_PROCESSES)}"),
     ("risk_post_process", _joins_subwords, f"must be one of {', '.join(POST_PROCESSES)}"),
     ("input", lambda value: value == "-" or _can_be_read(value), "there is no such file"),
+    ("log_file", lambda value: os.path.isdir(os.path.dirname(value) or "."), "there is no such folder"),
     ("replace_unk", lambda value: value == "" or _can_be_read(value), "there is no such file"),
 )
