@@ -82,3 +82,11 @@ def test_matched_length_is_that_of_the_words(fairseq, corpus, checkpoint):
     result = fairseq("generate", corpus.data, "--path", checkpoint, "--match-source-len", "--beam", 2)
     words = {i: len(scores.split()) - 1 for i, scores in result.field("P").items()}  # </s> has a score, too
     assert words == {i: len(line.split()) for i, line in enumerate(corpus.lines("test", "src"))}
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_matched_length_of_a_source_without_words_is_one(batch, fairseq, corpus, checkpoint, tmp_path):
+    (tmp_path / "lines").write_text("\none two\n")
+    options = ["--match-source-len", "--input", tmp_path / "lines", "--buffer-size", 2, "--batch-size", batch]
+    result = fairseq("interactive", corpus.data, "--path", checkpoint, *options)
+    assert {i: len(scores.split()) - 1 for i, scores in result.field("P").items()} == {0: 1, 1: 2}
