@@ -12,6 +12,7 @@ from fairseq.models import FairseqLanguageModel
 from fairseq.ngram_repeat_block import NGramRepeatBlock
 from fairseq.sequence_generator import SequenceGenerator, SequenceGeneratorWithAlignment
 from fairseq.tasks.translation import TranslationTask
+from fairseq.tasks.translation_multi_simple_epoch import TranslationMultiSimpleEpochTask
 
 from ..errors import UsageError
 from .mending import mend
@@ -125,6 +126,13 @@ def compare_with_the_last_words(original, self, tokens, lprobs, bsz, beam_size, 
     return original(self, said, lprobs, bsz, beam_size, step)
 
 
+@mend(TranslationMultiSimpleEpochTask, "build_generator")
+def let_python_search(original, task, *args, **kwargs):
+    """``translate`` from Python always passes an argument that this task does not have, mostly None."""
+    return original(task, *args, **{name: value for name, value in kwargs.items() if value is not None})
+
+
+@mend(TranslationMultiSimpleEpochTask, "inference_step")
 @mend(TranslationTask, "inference_step")
 def count_steps(original, *args, **kwargs):
     """--print-step prints ``hypo["steps"]``, which only fairseq's non-autoregressive generator sets."""
