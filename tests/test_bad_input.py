@@ -179,6 +179,14 @@ CASES = [
         "rate beyond the highest", "train", ATTN + "--lr-scheduler triangular --max-lr 1e-9", "--lr-sch.*max_lr must be"
     ),
     Bad("no languages", "train", ATTN + "--task translation_from_pretrained_bart", "needs --langs"),
+    *(
+        Bad(f"task {task}", "train", f"{ATTN}--task {task} {pairs}", f"--task {task} cannot train --arch rnn_attn")
+        for task, pairs in (
+            ("multilingual_translation", "--lang-pairs src-tgt"),
+            ("semisupervised_translation", "--lang-pairs src-tgt"),
+            ("online_backtranslation", "--mono-langs src,tgt --valid-lang-pairs src-tgt"),
+        )
+    ),
     # data
     Bad("no folder", "train", ATTN.replace("{data}", "{no}"), "data folder .*no: "),
     Bad("a file for a folder", "train", ATTN.replace("{data}", "{text}"), "data folder .*text: "),
@@ -257,6 +265,14 @@ CASES = [
     Bad("no input", "interactive", GENERATE + "--input {no}", "--input"),
     Bad("unknown subwords", "interactive", GENERATE + "--bpe bytepiece", "--bpe: invalid choice: 'bytepiece'"),
     Bad("subwords without codes", "interactive", GENERATE + "--bpe subword_nmt", "--bpe-codes"),
+    Bad("subwords without a model", "interactive", GENERATE + "--bpe sentencepiece", "needs --sentencepiece-model"),
+    Bad(
+        "subwords of no model",
+        "interactive",
+        GENERATE + "--bpe sentencepiece --sentencepiece-model {no}",
+        "--sentencepiece-model, .* there is none at",
+    ),
+    Bad("tokens of no language", "interactive", GENERATE + "--tokenizer moses", "needs --source-lang and --target-la"),
     Bad("unknown post-processing", "generate", GENERATE + "--post-process joined", "--post-process"),
     Bad("no dictionary of alignments", "generate", GENERATE + "--replace-unk {no}", "--replace-unk"),
     Bad("no raw text", "generate", GENERATE + "--replace-unk", "--dataset-impl.raw"),

@@ -1,15 +1,18 @@
 """Beam search and the processing of its results."""
 
 import functools
+import inspect
 
 import numpy as np
 import torch
-from fairseq import checkpoint_utils, search, utils
+from fairseq import checkpoint_utils, hub_utils, search, utils
 from fairseq.data import data_utils
+from fairseq.dataclass.configs import GenerationConfig
 from fairseq.models import FairseqLanguageModel
 from fairseq.ngram_repeat_block import NGramRepeatBlock
 from fairseq.sequence_generator import SequenceGenerator, SequenceGeneratorWithAlignment
 from fairseq.tasks.translation import TranslationTask
+from fairseq.tasks.translation_multi_simple_epoch import TranslationMultiSimpleEpochTask
 
 from ..errors import UsageError
 from .mending import mend
@@ -32,6 +35,35 @@ def _language_model(path: str, data: str) -> FairseqLanguageModel:
     return language_model
 
 
+@mend(hub_utils, "from_pretrained")
+def tokenize_in_the_languages_of_the_model(original, *args, **kwargs):
+    """tokenizer="moses" in Python takes every language for English; the commands tell it those of the data."""
+    loaded = original(*args, **kwargs)
+    tokenizer, task = loaded["args"].tokenizer, loaded["task"].cfg
+    for language in ("source_lang", "target_lang"):
+        if language in (tokenizer or ()) and language not in kwargs and getattr(task, language, None):
+            tokenizer[language] = getattr(task, language)
+    return loaded
+
+
+@mend(hub_utils.GeneratorHubInterface, "generate")
+def refuse_unknown_search_options(original, hub, *args, **kwargs):
+    """``translate`` from Python ignores misspelt options."""
+    known = {*GenerationConfig.__dataclass_fields__, *inspect.signature(original).parameters}
+    unknown = [name for name in kwargs if name not in known]
+    if unknown:
+        raise UsageError(f"{unknown[0]} is no option of a search; they are those of fairseq-generate, such as lenpen")
+    return original(hub, *args, **kwargs)
+
+
+@mend(hub_utils.GeneratorHubInterface, "score")
+def refuse_to_score_sources(original, hub, *args, **kwargs):
+    """``score`` from Python is for language models; with a translation model, a TypeError."""
+    if not isinstance(hub.models[0], FairseqLanguageModel):
+        raise UsageError("score is for language models; fairseq-generate --score-reference scores translations")
+    return original(hub, *args, **kwargs)
+
+
 @mend(search.DiverseBeamSearch, "step")
 def number_sentences_within_batch(original, self, step, lprobs, scores, prev_output_tokens=None, ids=None):
     """--diverse-beam-groups keeps one row per sentence of the batch, but indexes it by the number in the data set.
@@ -48,8 +80,11 @@ def number_sentences_within_batch(original, self, step, lprobs, scores, prev_out
 
 @mend(search.LengthConstrainedBeamSearch, "set_src_lengths")
 def count_words_without_the_end(original, self, src_lengths):
-    """--match-source-len counts the end of the source as a word, and so translates it into one word too many."""
-    original(self, src_lengths - 1)
+    """--match-source-len counts the end of the source as a word, and so translates it into one word too many.
+
+    A translation without words is just one, so an empty source would never have as many as the search wants.
+    """
+    original(self, (src_lengths - 1).clamp(min=1))
 
 
 @mend(search.LengthConstrainedBeamSearch, "step")
@@ -91,6 +126,13 @@ def compare_with_the_last_words(original, self, tokens, lprobs, bsz, beam_size, 
     return original(self, said, lprobs, bsz, beam_size, step)
 
 
+@mend(TranslationMultiSimpleEpochTask, "build_generator")
+def let_python_search(original, task, *args, **kwargs):
+    """``translate`` from Python always passes an argument that this task does not have, mostly None."""
+    return original(task, *args, **{name: value for name, value in kwargs.items() if value is not None})
+
+
+@mend(TranslationMultiSimpleEpochTask, "inference_step")
 @mend(TranslationTask, "inference_step")
 def count_steps(original, *args, **kwargs):
     """--print-step prints ``hypo["steps"]``, which only fairseq's non-autoregressive generator sets."""

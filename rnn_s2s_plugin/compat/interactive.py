@@ -43,13 +43,14 @@ def read_any_bytes(original, path, buffer_size):
 
 
 def leave_out_long_lines(original, lines, cfg, task, max_positions, encode_fn):
-    """A line longer than --max-source-positions aborts fairseq; here only this line is not translated.
+    """A line longer than --max-source-positions or --max-tokens aborts fairseq; here only this line is not translated.
 
     The task also stores the source words of the batch, which --replace-unk copies (see ``generation``).
     """
     cfg.dataset.skip_invalid_size_inputs_valid_test = True
     if cfg.generation.constraints:
         lines[:] = [with_usable_constraints(line, cfg.generation, encode_fn) for line in lines]
+    max_positions = utils.resolve_max_positions(max_positions, cfg.dataset.max_tokens)
     left = dict.fromkeys(range(len(lines)))
     for batch in original(lines, cfg, task, max_positions, encode_fn):
         task.sources_of_batch = [encode_fn(lines[number]) for number in batch.ids.tolist()]
@@ -59,7 +60,7 @@ def leave_out_long_lines(original, lines, cfg, task, max_positions, encode_fn):
     for number in left:
         logger.warning(
             f"a line of {len(encode_fn(lines[number]).split())} words is not translated, for it is longer than "
-            f"--max-source-positions: {lines[number][:40]} ..."
+            f"--max-source-positions or --max-tokens: {lines[number][:40]} ..."
         )
 
 

@@ -10,6 +10,7 @@ from fairseq import file_utils, tasks
 from fairseq.data.encoders.subword_nmt_bpe import SubwordNMTBPE
 from fairseq.tasks.language_modeling import LanguageModelingTask
 from fairseq.tasks.translation import TranslationTask
+from fairseq.tasks.translation_multi_simple_epoch import TranslationMultiSimpleEpochTask
 from fairseq_cli import train
 
 from ..errors import UsageError
@@ -86,6 +87,18 @@ def explain_missing_data(original, cfg, **kwargs):
     else:
         advice = "name the folder that fairseq-preprocess wrote, its --destdir"
     raise UsageError(f"data folder {folder}: {problem}; {advice}")
+
+
+@mend(TranslationMultiSimpleEpochTask, "check_dicts")
+def explain_several_dictionaries(original, task, *args):
+    """fairseq's assertion leaves open what to do."""
+    try:
+        return original(task, *args)
+    except AssertionError as error:
+        raise UsageError(
+            f"data folder {task.args.data}: --task translation_multi_simple_epoch wants one dictionary for all source "
+            "languages and one for all target languages: run fairseq-preprocess with --srcdict and --tgtdict"
+        ) from error
 
 
 @mend(file_utils, "load_archive_file")

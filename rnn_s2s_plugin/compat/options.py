@@ -24,6 +24,8 @@ from .mending import mend
 from .precision import bf16_without_tpu, refuse_amp_without_training
 from .values import refuse_bad_values
 
+TASKS_OF_OTHER_MODELS = ("multilingual_translation", "semisupervised_translation", "online_backtranslation")
+
 
 @mend(dataclass_utils, "merge_with_parent")
 def apply_preset_before_defaults(original, config_class, cfg, *args, **kwargs):
@@ -77,6 +79,7 @@ def correct_options(original, parser, *args, **kwargs):
     if hasattr(namespace, "max_update"):
         _refuse_useless_validation(namespace)
     _refuse_pretraining_in_no_language(namespace)
+    _refuse_tasks_of_other_models(namespace)
     if hasattr(namespace, "max_update") and namespace.optimizer is None:
         raise UsageError("--optimizer is missing: give --optimizer adam, or another that --help lists")
     if hasattr(namespace, "buffer_size"):
@@ -149,6 +152,16 @@ def _refuse_pretraining_in_no_language(namespace: argparse.Namespace) -> None:
     task = getattr(namespace, "task", None)
     if task == "translation_from_pretrained_bart" and namespace.langs is None:
         raise UsageError(f"--task {task} needs --langs, the languages of the pretraining, such as de_DE,en_XX")
+
+
+def _refuse_tasks_of_other_models(namespace: argparse.Namespace) -> None:
+    """Tasks that want a model per pair of languages, or a transformer's attributes, end in a traceback."""
+    task, name = getattr(namespace, "task", None), getattr(namespace, "arch", None)
+    if task in TASKS_OF_OTHER_MODELS and hasattr(ARCH_MODEL_REGISTRY.get(name), "check_new_options"):
+        raise UsageError(
+            f"--task {task} cannot train --arch {name}; for several languages in one model there is "
+            "--task translation_multi_simple_epoch"
+        )
 
 
 @mend(lr_scheduler, "build_lr_scheduler")

@@ -84,6 +84,8 @@ def bf16_where_asked_for(original, *args, **kwargs):
     """A checkpoint's options include the precision of training; ``from_pretrained`` uses its own instead."""
     loaded = original(*args, **kwargs)
     loaded["args"].common.bf16 = kwargs.get("bf16", False)
+    for model in loaded["models"] if kwargs.get("fp16", False) else ():
+        model.half()  # as the commands do
     return loaded
 
 

@@ -11,6 +11,7 @@ from fairseq.dataclass.configs import GenerationConfig
 
 from ..errors import UsageError
 
+SUBWORD_FILES = {"subword_nmt": "bpe_codes", "fastbpe": "bpe_codes", "sentencepiece": "sentencepiece_model"}
 POST_PROCESSES = "sentencepiece wordpiece letter silence _EOW subword_nmt @@ none".split()
 
 
@@ -22,10 +23,20 @@ def refuse_bad_values(namespace: argparse.Namespace) -> None:
             raise UsageError(f"--{name.replace('_', '-')} {value}: {wanted}")
     if hasattr(namespace, "nbest"):
         _refuse_impossible_searches(namespace)
-    codes = getattr(namespace, "bpe_codes", None)
-    if getattr(namespace, "bpe", None) == "subword_nmt" and not _can_be_read(codes or "???"):
-        where = "" if codes in (None, "???") else f"; there is none at {codes}"  # ??? is omegaconf's "missing"
-        raise UsageError(f"--bpe subword_nmt needs --bpe-codes, a file of merges{where}")
+    _refuse_incomplete_processing(namespace)
+
+
+def _refuse_incomplete_processing(namespace: argparse.Namespace) -> None:
+    """--bpe without its file, and --tokenizer moses without languages."""
+    subwords = getattr(namespace, "bpe", None)
+    option = SUBWORD_FILES.get(subwords, "")
+    path = getattr(namespace, option, None)
+    if option and not _can_be_read(path or "???"):
+        where = "" if path in (None, "???") else f"; there is none at {path}"  # ??? is omegaconf's "missing"
+        raise UsageError(f"--bpe {subwords} needs --{option.replace('_', '-')}, the file of its subwords{where}")
+    languages = [getattr(namespace, f"{side}_lang", None) for side in ("source", "target")]
+    if getattr(namespace, "tokenizer", None) == "moses" and None in languages:
+        raise UsageError("--tokenizer moses needs --source-lang and --target-lang")
 
 
 def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:

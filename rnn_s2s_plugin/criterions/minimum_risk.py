@@ -97,8 +97,11 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
         if isinstance(task, LanguageModelingTask):
             raise UsageError(f"--criterion {NAME} compares translations: a language model has none")
         options = getattr(task, "args", None)
-        if getattr(options, "decoder_langtok", False) and options.target_lang is None:
-            raise UsageError(f"--criterion {NAME} with --decoder-langtok searches in one language: give --target-lang")
+        if getattr(options, "decoder_langtok", False) and {*task.target_langs} != {options.target_lang}:
+            raise UsageError(
+                f"--criterion {NAME} with --decoder-langtok searches in one language: give --target-lang, and "
+                "--lang-pairs with this target only"
+            )
         if risk_candidates < 2:
             raise UsageError(f"--risk-candidates must be at least 2, got {risk_candidates}")
         if not 0 < risk_sharpness < math.inf:

@@ -54,6 +54,13 @@ def test_interactive_survives_bad_lines(buffer, fairseq, corpus, checkpoint, tmp
     assert "line 1 is not UTF-8" in result.output and "a line of 2000 words is not translated" in result.output
 
 
+def test_interactive_survives_lines_longer_than_a_batch(fairseq, corpus, checkpoint, tmp_path):
+    (tmp_path / "lines").write_text("one\n" + "two " * 10 + "\n" + "three " * 9 + "\n")
+    options = ["--path", checkpoint, "--input", tmp_path / "lines", "--buffer-size", 3, "--max-tokens", 10, *SHORT]
+    result = fairseq("interactive", corpus.data, *options)
+    assert set(result.field("H")) == {0, 2} and "a line of 10 words is not translated" in result.output
+
+
 def test_interactive_serves_on_after_bad_lines_on_its_input(fairseq_process, corpus, checkpoint, tmp_path):
     with open(tmp_path / "lines", "wb") as file:
         file.write(b"\xff\n" + b"one " * 2000 + b"\none two\n")

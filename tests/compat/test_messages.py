@@ -110,3 +110,22 @@ def test_from_pretrained_of_what_is_not_there(corpus, checkpoint, tmp_path):
         RNNAttnModel.from_pretrained(folder, name, str(tmp_path / "no_data"))
     with pytest.raises(UsageError, match="bpe_codes .*no_codes cannot be read"):
         RNNAttnModel.from_pretrained(folder, name, data, bpe="subword_nmt", bpe_codes=str(tmp_path / "no_codes"))
+
+
+def test_what_models_in_python_cannot_do(corpus, checkpoint):
+    hub = RNNAttnModel.from_pretrained(str(checkpoint.parent), checkpoint.name, str(corpus.data))
+    with pytest.raises(UsageError, match="len_pen is no option of a search"):
+        hub.translate("one two", len_pen=2)
+    with pytest.raises(UsageError, match="score is for language models"):
+        hub.score("one two")
+
+
+def test_models_in_python_tokenize_in_their_languages(corpus, checkpoint):
+    def languages(**options):
+        hub = RNNAttnModel.from_pretrained(
+            str(checkpoint.parent), checkpoint.name, str(corpus.data), tokenizer="moses", **options
+        )
+        return hub.tokenizer.tok.lang, hub.tokenizer.detok.lang
+
+    assert languages() == ("src", "tgt")
+    assert languages(source_lang="fr") == ("fr", "tgt")

@@ -50,6 +50,15 @@ def test_layer_is_copied_and_saved_with_its_packed_matrix(duplicate):
     assert list(layer.state_dict()) == ["weight", "bias"]
 
 
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+def test_layer_is_copied_without_its_packed_matrix_where_that_is_no_longer_possible(duplicate):
+    layer = Linear(INPUTS, OUTPUTS)
+    layer.make_generation_fast_(name="layer")
+    copied = duplicate(layer.half())
+    assert layer.packed is not None and copied.packed is None
+    assert copied(torch.randn(3, INPUTS).half()).dtype == torch.float16
+
+
 def test_not_where_a_gradient_or_another_precision_is_wanted():
     weight = torch.randn(OUTPUTS, INPUTS, requires_grad=True)
     packed = pack([weight])

@@ -38,7 +38,7 @@ def test_bf16_generates(architecture, command, train, fairseq, corpus, tmp_path,
 def test_models_in_python_have_the_precision_that_was_asked_for(train, corpus, tmp_path):
     """Not the one of their training."""
     train(tmp_path, "--bf16", "--arch", "rnn_attn_tiny")
-    for options, expected in (({}, torch.float32), ({"bf16": True}, torch.bfloat16)):
+    for options, expected in (({}, torch.float32), ({"bf16": True}, torch.bfloat16), ({"fp16": True}, torch.float16)):
         hub = RNNAttnModel.from_pretrained(str(tmp_path), "checkpoint_last.pt", str(corpus.data), **options)
         assert {parameter.dtype for parameter in hub.parameters()} == {expected}
 

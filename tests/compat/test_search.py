@@ -7,6 +7,7 @@ from fairseq import search
 from fairseq.data import Dictionary
 
 from rnn_s2s_plugin.errors import UsageError
+from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
 
 
 def test_diverse_beam_groups_do_not_depend_on_the_batch(fairseq, corpus, checkpoint):
@@ -43,6 +44,24 @@ def test_print_step_prints_the_number_of_tokens(fairseq, corpus, checkpoint):
     assert {i: int(steps) for i, steps in result.field("I").items()} == {
         i: len(scores.split()) for i, scores in result.field("P").items()
     }
+
+
+def test_several_languages(train, fairseq, corpus, tmp_path):
+    """In Python as with the commands. More than one dictionary for the languages of a side is refused."""
+    languages = "--task translation_multi_simple_epoch --langs src,tgt --encoder-langtok tgt --lang-pairs".split()
+    train(tmp_path, *languages, "src-tgt")
+    options = ["-s", "src", "-t", "tgt", "--path", tmp_path / "checkpoint_last.pt", "--print-step", *SHORT]
+    result = fairseq("generate", corpus.data, *languages, "src-tgt", *options)
+    assert {i: int(steps) for i, steps in result.field("I").items()} == {
+        i: len(scores.split()) for i, scores in result.field("P").items()
+    }
+    hub = RNNAttnModel.from_pretrained(
+        str(tmp_path), "checkpoint_last.pt", str(corpus.data), source_lang="src", target_lang="tgt"
+    )
+    texts = hub.translate(corpus.lines("test", "src"), max_len_b=12)
+    assert texts == [text.split("\t")[1] for _, text in sorted(result.field("H").items())]
+    with pytest.raises(UsageError, match="wants one dictionary for all source languages"):
+        train(tmp_path, *languages, "src-tgt,tgt-src")
 
 
 def test_alignment_without_attention_is_refused(train, fairseq, corpus, tmp_path):
@@ -82,3 +101,11 @@ def test_matched_length_is_that_of_the_words(fairseq, corpus, checkpoint):
     result = fairseq("generate", corpus.data, "--path", checkpoint, "--match-source-len", "--beam", 2)
     words = {i: len(scores.split()) - 1 for i, scores in result.field("P").items()}  # </s> has a score, too
     assert words == {i: len(line.split()) for i, line in enumerate(corpus.lines("test", "src"))}
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_matched_length_of_a_source_without_words_is_one(batch, fairseq, corpus, checkpoint, tmp_path):
+    (tmp_path / "lines").write_text("\none two\n")
+    options = ["--match-source-len", "--input", tmp_path / "lines", "--buffer-size", 2, "--batch-size", batch]
+    result = fairseq("interactive", corpus.data, "--path", checkpoint, *options)
+    assert {i: len(scores.split()) - 1 for i, scores in result.field("P").items()} == {0: 1, 1: 2}

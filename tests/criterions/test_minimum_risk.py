@@ -195,10 +195,14 @@ def test_refuses_a_search_in_no_language(monkeypatch):
     """The tasks of several languages search in --target-lang; in training they do without it."""
     options = Namespace(decoder_langtok=True, target_lang=None)
     monkeypatch.setattr(TASK, "args", options, raising=False)
+    monkeypatch.setattr(TASK, "target_langs", ["de", "de"], raising=False)
     with pytest.raises(UsageError, match="--decoder-langtok searches in one language: give --target-lang"):
         criterion()
     options.target_lang = "de"
     criterion()
+    TASK.target_langs.append("fr")
+    with pytest.raises(UsageError, match="--lang-pairs with this target only"):
+        criterion()
 
 
 def test_mixed_precision_reaches_all_parameters():
