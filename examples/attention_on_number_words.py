@@ -1,8 +1,8 @@
 """Attention on number words: a task whose word alignment is known, and how well attention finds it.
 
 German says the unit before the ten, English after it: "drei hundert vier und zwanzig" is "three hundred twenty four".
-A model that translates this must read the source out of order. We train one in about two minutes and compare its
-attention with the known alignment.
+A model that translates this must read the source out of order. We train one, in about half a minute, and compare
+its attention with the known alignment.
 
     python examples/attention_on_number_words.py
 """

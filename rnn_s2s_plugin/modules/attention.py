@@ -61,15 +61,15 @@ class Attention(nn.Module):
     concat_norm    g v/|v| · tanh(W_q h_t + W_k s_i + b) the same with a normalised v (Salimans & Kingma 2016)
     ============== ===================================== ===========================================
 
-    With one head the context is the sum in the equation. With several, every head has its own slice of the query and of
-    the projected keys and values, and the contexts are concatenated and projected back to ``source_dim``
-    (Vaswani et al. 2017, section 3.2.2).
+    With one head the context is the sum in the equation. With several, every head has its own slice of the two sides
+    that its score compares and of projected values W_v s_i, and the contexts of all heads are concatenated and projected
+    to ``source_dim`` (Vaswani et al. 2017, section 3.2.2).
 
     Args:
         score: one of :data:`SCORES`.
         query_dim: dims of h_t.
         source_dim: dims of s_i, and of the context.
-        dim: dims of projected queries and keys; for ``dot`` and ``general`` it is ``query_dim``.
+        dim: dims of projected queries and keys; ignored by ``dot`` and ``general``, which compare in ``query_dim``.
         heads: number of heads; must divide ``dim`` and ``source_dim``.
         dropout: rate at which attention weights are dropped in training.
         location_filters: number of filters over the weights of the previous step, whose features enter the ``concat``
@@ -132,11 +132,11 @@ class Attention(nn.Module):
         Args:
             query: (R, T, query_dim), where R is B or a multiple of B; the rows of a sentence (its beams) are adjacent.
             memory: from :meth:`project_keys`.
-            previous: (R, T, S), the weights of the previous step, only for location features.
+            previous: (R, T, S), the weights of the previous step, averaged over heads; only for location features.
 
         Returns:
             contexts (R, T, source_dim) and the weights (R, H, T, S), which sum to one over the words of the source
-            and are exactly zero on padding.
+            and are exactly zero on padding; uniform over all S positions for a source without words.
         """
         rows, length = query.shape[:2]
         keys, values, padding = memory
