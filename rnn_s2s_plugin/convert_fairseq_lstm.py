@@ -17,7 +17,6 @@ from torch import Tensor
 
 from .errors import UsageError
 from .files import check_file
-from .models.config import flag
 
 Weights = Dict[str, Tensor]
 
@@ -156,7 +155,7 @@ def _output(old: Weights) -> Weights:
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m rnn_s2s_plugin.convert_fairseq_lstm",
-        description=f"Turn a checkpoint of fairseq's --arch lstm into one of rnn_attn with {flag('input_feeding')}.",
+        description="Turn a checkpoint of fairseq's --arch lstm into one of rnn_attn with --input-feeding.",
     )
     parser.add_argument("old", help="checkpoint of fairseq's lstm")
     parser.add_argument("new", help="checkpoint to write")

@@ -9,7 +9,7 @@ from typing import Any, Callable, Tuple
 from fairseq.data.encoders import TOKENIZER_REGISTRY
 from fairseq.dataclass.configs import GenerationConfig
 
-from ..errors import UsageError
+from ..errors import UsageError, flag
 
 POST_PROCESSES = "sentencepiece wordpiece letter silence _EOW subword_nmt @@ none".split()
 
@@ -19,7 +19,7 @@ def refuse_bad_values(namespace: argparse.Namespace) -> None:
     for name, is_good, wanted in VALUES:
         value = getattr(namespace, name, None)
         if value is not None and not is_good(value):
-            raise UsageError(f"--{name.replace('_', '-')} {value}: {wanted}")
+            raise UsageError(f"{flag(name)} {value}: {wanted}")
     if hasattr(namespace, "nbest"):
         _refuse_impossible_searches(namespace)
     codes = getattr(namespace, "bpe_codes", None)
@@ -33,8 +33,8 @@ def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
     beam, groups = namespace.beam, namespace.diverse_beam_groups
     reads_lines = hasattr(namespace, "buffer_size")
     searches = " and ".join(
-        flag
-        for flag, chosen in (
+        option
+        for option, chosen in (
             ("--sampling", namespace.sampling),
             ("--diverse-beam-groups", groups > 0),
             ("--match-source-len", namespace.match_source_len),

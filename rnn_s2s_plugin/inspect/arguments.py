@@ -6,7 +6,7 @@ from typing import List, Optional, Sequence, Tuple
 from fairseq import options
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
-from ..errors import UsageError
+from ..errors import UsageError, flag
 from .sentences import Inspection, LoadedModel, Sentence, inspect_sentences, load, read_file, read_split
 
 # Options of fairseq-interactive that change its output to something other than the best translation.
@@ -63,7 +63,7 @@ def inspect_from(args: argparse.Namespace, gates: bool = True) -> Tuple[LoadedMo
     given.update(nbest=cfg.generation.nbest > 1, fp16=cfg.common.fp16, bf16=cfg.common.bf16)
     for name, value in given.items():
         if value or value == "":  # --replace-unk without a file
-            raise UsageError(f"--{name.replace('_', '-')} has no effect here: leave it out")
+            raise UsageError(f"{flag(name)} has no effect here: leave it out")
     loaded = load(cfg)
     sentences = read_split(loaded, split) if split else read_file(loaded, args.input, args.reference)
     limit = args.limit if args.limit is not None or args.ids else args.limit_without_options

@@ -61,9 +61,9 @@ class Attention(nn.Module):
     concat_norm    g v/|v| · tanh(W_q h_t + W_k s_i + b) the same with a normalised v (Salimans & Kingma 2016)
     ============== ===================================== ===========================================
 
-    With one head the context is the sum in the equation. With several, every head has its own slice of the two sides
-    that its score compares and of projected values W_v s_i, and the contexts of all heads are concatenated and projected
-    to ``source_dim`` (Vaswani et al. 2017, section 3.2.2).
+    With one head the context is the sum in the equation. With several, every head has its own slice of both sides of
+    the score and of projected values W_v s_i; the contexts of all heads are concatenated and projected to
+    ``source_dim`` (Vaswani et al. 2017, section 3.2.2).
 
     Args:
         score: one of :data:`SCORES`.
