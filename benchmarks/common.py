@@ -16,7 +16,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 import torch
 from fairseq import options, tasks, utils
@@ -55,6 +55,19 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mean-length", type=float, default=13, help="words per sentence of the made-up corpus")
     parser.add_argument("--sentences", type=int, default=8000, help="training sentences of the made-up corpus")
     parser.add_argument("--json", type=Path, help="write the results to this file as well")
+
+
+def add_systems_option(parser: argparse.ArgumentParser) -> None:
+    """``--systems``, for :func:`choose_systems`."""
+    parser.add_argument("--systems", help="comma-separated; a name stands for all that begin with it (default: all)")
+
+
+def choose_systems(names: Sequence[str], wanted: Optional[str]) -> List[str]:
+    """The names that ``--systems`` asks for, and always fairseq's ``lstm``, with which the others are compared."""
+    starts = tuple(start.strip() for start in (wanted or "").split(","))
+    if not any(name.startswith(starts) for name in names):
+        raise SystemExit(f"--systems {wanted}: no name begins like that; there are {'; '.join(names)}")
+    return [name for name in names if name.startswith(starts) or name == "fairseq lstm"]
 
 
 @contextlib.contextmanager
@@ -97,7 +110,8 @@ def write_corpus(folder: Path, sentences: int, vocabulary: int, mean_length: flo
 def load_split(data: str, split: str) -> Any:
     """A split's dataset, as fairseq's translation task loads it."""
     with quiet():
-        args = options.parse_args_and_arch(options.get_training_parser(), [data, "--arch", "lstm"])
+        arguments = [data, "--arch", "lstm", "--optimizer", "adam"]  # the parser wants both; neither is built
+        args = options.parse_args_and_arch(options.get_training_parser(), arguments)
         task = tasks.setup_task(convert_namespace_to_omegaconf(args).task)
         task.load_dataset(split)
     return task.dataset(split)

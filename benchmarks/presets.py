@@ -39,7 +39,8 @@ def build(preset: str) -> tuple:
         words.add_symbol(f"w{number}")
     arguments = [str(ROOT), "--user-dir", str(ROOT / "rnn_s2s_plugin"), "--arch", preset, "--task", "translation"]
     arguments += ["--source-lang", "a", "--target-lang", "b", "--criterion", "fused_label_smoothed_cross_entropy"]
-    parsed = options.parse_args_and_arch(options.get_training_parser(), [*arguments, "--label-smoothing", "0.1"])
+    arguments += ["--label-smoothing", "0.1", "--optimizer", "adam"]  # the parser wants one; none is built
+    parsed = options.parse_args_and_arch(options.get_training_parser(), arguments)
     config = convert_namespace_to_omegaconf(parsed)
     task = tasks.get_task("translation")(config.task, words, words)
     return task.build_model(config.model), task.build_criterion(config.criterion), words

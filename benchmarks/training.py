@@ -122,15 +122,13 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=4000, help="--max-tokens of a batch")
     parser.add_argument("--batches", type=int, default=4, help="batches per round")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--systems", help="comma-separated; a name stands for all that begin with it (default: all)")
+    common.add_systems_option(parser)
     args = parser.parse_args()
     there = [name for name, module in TOOLKITS.items() if find_spec(module)]
     names = [*OURS, *FAIRSEQ, *there]
     if args.layers:
         names = [name for name in [*OURS, "fairseq lstm"] if not name.endswith("1 layer")]
-    if args.systems:
-        wanted = tuple(name.strip() for name in args.systems.split(","))
-        names = [name for name in names if name.startswith(wanted) or name == "fairseq lstm"]
+    names = common.choose_systems(names, args.systems)
     with common.corpus(args) as data:
         batches = common.choose_batches(common.load_split(data, "train"), args.tokens, args.batches)
         arguments = dict.fromkeys(names, (data, args.hidden, args.layers, batches))
