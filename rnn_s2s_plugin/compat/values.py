@@ -4,7 +4,7 @@ import argparse
 import ast
 import json
 import os
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, List, Tuple
 
 from fairseq.data.encoders import TOKENIZER_REGISTRY
 from fairseq.dataclass.configs import GenerationConfig
@@ -32,17 +32,7 @@ def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
     """Generation options that are valid individually but not together."""
     beam, groups = namespace.beam, namespace.diverse_beam_groups
     reads_lines = hasattr(namespace, "buffer_size")
-    searches = " and ".join(
-        option
-        for option, chosen in (
-            ("--sampling", namespace.sampling),
-            ("--diverse-beam-groups", groups > 0),
-            ("--match-source-len", namespace.match_source_len),
-            ("--diversity-rate", namespace.diversity_rate > -1),
-            ("--constraints", namespace.constraints),
-        )
-        if chosen
-    )
+    searches = _special_searches(namespace)
     for impossible, sentence in (
         (namespace.nbest > beam, f"--nbest {namespace.nbest} needs a --beam of at least as many, not {beam}"),
         (groups > 0 and beam % groups, f"--diverse-beam-groups {groups} must divide --beam {beam}"),
@@ -54,7 +44,7 @@ def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
             namespace.constraints and not reads_lines,
             "--constraints come with the lines that fairseq-interactive reads, and this command reads none",
         ),
-        (" and " in searches, f"{searches} are searches of their own: give one of them"),
+        (len(searches) > 1, f"{' and '.join(searches)} are searches of their own: give one of them"),
         (reads_lines and namespace.score_reference, "--score-reference is for fairseq-generate, which has references"),
         (reads_lines and namespace.prefix_size > 0, "--prefix-size is for fairseq-generate, which has references"),
         (
@@ -68,6 +58,18 @@ def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
     ):
         if impossible:
             raise UsageError(sentence)
+
+
+def _special_searches(namespace: argparse.Namespace) -> List[str]:
+    """The options given that replace beam search by another search."""
+    chosen = {
+        "--sampling": namespace.sampling,
+        "--diverse-beam-groups": namespace.diverse_beam_groups > 0,
+        "--match-source-len": namespace.match_source_len,
+        "--diversity-rate": namespace.diversity_rate > -1,
+        "--constraints": namespace.constraints,
+    }
+    return [option for option, given in chosen.items() if given]
 
 
 def _is_dictionary_by(parse: Callable[[str], Any]) -> Callable[[Any], bool]:
