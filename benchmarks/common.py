@@ -210,7 +210,7 @@ class Process:
 
 
 def in_processes(work: Callable[..., None], arguments: Dict[str, Sequence[Any]], rounds: int) -> Dict[str, Process]:
-    """Runs ``work(name, *arguments[name], pipe)`` in a process each, which take turns.
+    """Runs ``work(name, *arguments[name], pipe)`` in a process for each name; the processes take turns.
 
     Every process sends something when it is ready, then an answer for every True it receives, and ends at False.
     """

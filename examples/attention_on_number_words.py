@@ -18,8 +18,6 @@ GERMAN = "- ein zwei drei vier fünf sechs sieben acht neun".split()
 GERMAN_TENS = "- - zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split()
 ENGLISH = "- one two three four five six seven eight nine".split()
 ENGLISH_TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
-
-
 GERMAN_LARGE, ENGLISH_LARGE = ("hundert", "tausend"), ("hundred", "thousand")
 GERMAN_SIGNS, ENGLISH_SIGNS = ("plus", "minus", "mal"), ("plus", "minus", "times")
 

@@ -27,8 +27,7 @@ def convert(old_path: str, new_path: str) -> None:
     The optimizer's state is not converted: continue training with ``--finetune-from-model`` or ``--reset-optimizer``.
 
     Raises:
-        UsageError: if the checkpoint is no translation ``lstm``, or uses what the plugin does not have, or if the new
-            one cannot be written.
+        UsageError: if the old checkpoint is missing or no translation ``lstm``, or if the new one cannot be written.
     """
     if not os.path.isfile(old_path):
         raise UsageError(f"there is no checkpoint {old_path}")
@@ -45,7 +44,11 @@ def convert(old_path: str, new_path: str) -> None:
 
 
 def lstm_options(state: Dict[str, Any], path: str) -> Namespace:
-    """The options that the old model was trained with."""
+    """The options that the old model was trained with.
+
+    Raises:
+        UsageError: if it is no translation model of fairseq's ``lstm``.
+    """
     cfg = state.get("cfg")
     args = state.get("args") or (cfg and cfg["model"])
     arch = getattr(args, "arch", None) or getattr(args, "_name", None)

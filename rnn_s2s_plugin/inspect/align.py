@@ -63,7 +63,11 @@ def alignment_parser() -> argparse.ArgumentParser:
 def attention_between_words(
     inspections: Sequence[Inspection], scheme: Optional[str], head: Optional[int]
 ) -> List[np.ndarray]:
-    """Attention weights (target words, source words) of each sentence."""
+    """Attention weights (target words, source words) of each sentence.
+
+    Raises:
+        UsageError: if the model does not have that head.
+    """
     heads = len(inspections[0].attention)
     if head is not None and not 1 <= head <= heads:
         raise UsageError(f"--head {head}: the model has heads 1 to {heads}")
@@ -97,7 +101,11 @@ def compare_with(
     weights: Sequence[np.ndarray],
     alignments: Sequence[Links],
 ) -> None:
-    """Prints the error rate against a file with one line per sentence of the input or split."""
+    """Prints the error rate against a file with one line per sentence of the input or split.
+
+    Raises:
+        UsageError: if the file has too few lines, or links words that are not there.
+    """
     gold = read_alignments(path, one_based)
     if max(inspection.number for inspection in inspections) >= len(gold):
         raise UsageError(f"{path} has {len(gold)} lines, fewer than there are sentences")

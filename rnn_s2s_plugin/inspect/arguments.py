@@ -71,7 +71,11 @@ def inspect_from(args: argparse.Namespace, gates: bool = True) -> Tuple[LoadedMo
 
 
 def select(sentences: Sequence[Sentence], ids: Optional[str], limit: Optional[int]) -> List[Sentence]:
-    """The selected sentences, in the order of ``ids``."""
+    """The selected sentences, in the order of ``ids``.
+
+    Raises:
+        UsageError: for a limit below 1, or ids that are not the numbers of sentences.
+    """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit must be at least 1, got {limit}")
     if ids is None:

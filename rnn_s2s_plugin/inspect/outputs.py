@@ -68,7 +68,11 @@ def _column(lines: List[str], letter: str, size: int, scheme: Optional[str]) -> 
 
 
 def side_of(outputs: List[Output], side: str, path: Optional[str], scheme: Optional[str]) -> List[str]:
-    """``sources`` or ``references``, from a file or the first output that has them, checked against all outputs."""
+    """``sources`` or ``references``, from a file or the first output that has them.
+
+    Raises:
+        UsageError: if there are none, or they do not belong to all outputs.
+    """
     option = f"--{side[:-1]}"
     if path is not None:
         lines = [joined(line, scheme) for line in read_lines(path)]

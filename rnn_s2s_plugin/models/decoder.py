@@ -231,7 +231,11 @@ class RNNDecoder(FairseqIncrementalDecoder):
 
 
 def parse_cutoffs(text: str, vocabulary: int, dim: int) -> List[int]:
-    """``"1000,5000"`` -> [1000, 5000], for a vocabulary larger than that and features of ``dim`` dims."""
+    """``"1000,5000"`` -> [1000, 5000], the cutoffs of an adaptive softmax.
+
+    Raises:
+        UsageError: unless they increase, stay below the vocabulary, and leave dims for the last cluster.
+    """
     try:
         cutoffs = [int(number) for number in text.split(",")]
     except ValueError:

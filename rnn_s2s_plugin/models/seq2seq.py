@@ -68,7 +68,11 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
 
 
 def build_embeddings(cfg: Seq2SeqConfig, source: Any, target: Any) -> Tuple[nn.Embedding, nn.Embedding]:
-    """Source and target embedding, which are the same module with ``--share-all-embeddings``."""
+    """Source and target embedding, which are the same module with ``--share-all-embeddings``.
+
+    Raises:
+        UsageError: if they would be shared but the dictionaries differ, or if a file of vectors cannot be used.
+    """
     if not cfg.share_all_embeddings:
         return (
             embedding(source, cfg.encoder_embed_dim, cfg.encoder_embed_path, cfg.encoder_freeze_embed, "encoder"),

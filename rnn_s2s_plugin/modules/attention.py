@@ -8,7 +8,7 @@ Shapes: B sentences, T target positions, S source positions, H heads, D dims of 
 
 import math
 from contextlib import nullcontext
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 import torch.nn as nn
@@ -127,7 +127,9 @@ class Attention(nn.Module):
         keys, values = self._split_heads(self.key_proj(source)), self._split_heads(self.value_proj(source))
         return AttentionMemory(keys, values, padding)
 
-    def forward(self, query: Tensor, memory: AttentionMemory, previous: Optional[Tensor] = None):
+    def forward(
+        self, query: Tensor, memory: AttentionMemory, previous: Optional[Tensor] = None
+    ) -> Tuple[Tensor, Tensor]:
         """
         Args:
             query: (R, T, query_dim), where R is B or a multiple of B; the rows of a sentence (its beams) are adjacent.
@@ -216,9 +218,8 @@ class _AdditiveScore(torch.autograd.Function):
     SLICE_ELEMENTS = 1 << 21
 
     @staticmethod
-    def _slices(query: Tensor, keys: Tensor):
-        per_step = keys.numel()
-        width = max(1, _AdditiveScore.SLICE_ELEMENTS // max(1, per_step))
+    def _slices(query: Tensor, keys: Tensor) -> List[slice]:
+        width = max(1, _AdditiveScore.SLICE_ELEMENTS // max(1, keys.numel()))
         return [slice(start, start + width) for start in range(0, query.size(2), width)]
 
     @staticmethod

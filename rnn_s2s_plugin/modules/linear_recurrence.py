@@ -77,7 +77,9 @@ class LinearRecurrence(nn.Module):
         conv = ((self.conv.kernel - 1, self.conv.dim),) if self.conv is not None else ()
         return ((self.hidden_dim,), *conv)
 
-    def forward(self, x: Tensor, state: Optional[Tuple[Tensor, ...]] = None, lengths: Optional[Tensor] = None):
+    def forward(
+        self, x: Tensor, state: Optional[Tuple[Tensor, ...]] = None, lengths: Optional[Tensor] = None
+    ) -> Tuple[Tensor, Tuple[Tensor, ...]]:
         """
         Args:
             x: (batch, length, input_dim).
