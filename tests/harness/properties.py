@@ -299,9 +299,9 @@ def half_precision(s: Subject) -> None:
             assert parameter.grad is None or parameter.grad.isfinite().all(), name
 
 
-def criterion(kind):
+def criterion(kind, **kwargs):
     task = Namespace(target_dictionary=TARGET)
-    return kind(task, sentence_avg=False, label_smoothing=0.1, report_accuracy=True)
+    return kind(task, **{"sentence_avg": False, "label_smoothing": 0.1, "report_accuracy": True, **kwargs})
 
 
 def adaptive_loss(s: Subject) -> None:
