@@ -76,7 +76,7 @@ def train(system: common.FairseqSystem, data: str, name: str, args: argparse.Nam
 
 
 def work(name: str, data: str, args: argparse.Namespace, pipe: Connection) -> None:
-    """A system's process: trains, then translates at every message and answers by the seconds of every setting."""
+    """A system's process: trains, then translates at every message and answers with the seconds of every setting."""
     plain, *variant = next(((name.removesuffix(end), end) for end in VARIANTS if name.endswith(end)), (name,))
     if plain in OURS:
         common.load_plugin()

@@ -74,7 +74,7 @@ def copy(source: BinaryIO, path: Path) -> None:
 
 
 def sentences(path: Path, drop: list[str]) -> Iterable[str]:
-    """What a corpus file holds; .sgm and .xml mark each sentence, TED's train.tags has other lines, too."""
+    """The sentences of a corpus file: .sgm and .xml mark each one, TED's train.tags has other lines between them."""
     name = path.name.removesuffix(".gz")
     lines = read_lines(path, mend=True)
     if name.endswith((".sgm", ".xml")):

@@ -86,7 +86,7 @@ def name_the_options_of_lengths(original, generator, *args, **kwargs):
 def compare_with_the_last_words(original, self, tokens, lprobs, bsz, beam_size, step):
     """--no-repeat-ngram-size on CPU compares with the empty end of the buffer, and so has no effect."""
     said = tokens[:, : step + 1]
-    if self.no_repeat_ngram_size == 1:
+    if self.no_repeat_ngram_size == 1:  # the last 0 words are a case of their own, and the first token is no word
         return lprobs.scatter_(1, said[:, 1:], -torch.inf)
     return original(self, said, lprobs, bsz, beam_size, step)
 

@@ -27,7 +27,7 @@ def model_parser(command: str, description: str) -> argparse.ArgumentParser:
     parser = options.get_interactive_generation_parser()
     parser.prog = f"python -m rnn_s2s_plugin.inspect {command}"
     parser.description = f"{description} Options are those of fairseq-interactive, and the last group below."
-    # Shown in the help as fairseq does; None tells whether they were given.
+    # None tells that they were not given.
     parser.set_defaults(input=None, gen_subset=None)
     return parser
 

@@ -49,7 +49,7 @@ class LoadedModel(NamedTuple):
 
     model: RNNSeq2SeqModel
     task: Any
-    cfg: Any  # fairseq's, of generation
+    cfg: Any  # fairseq's configuration of the command
     name: str
 
 
