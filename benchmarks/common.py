@@ -233,6 +233,11 @@ def in_processes(work: Callable[..., None], arguments: Dict[str, Sequence[Any]],
     return results
 
 
+def multiplies(precision: torch.dtype) -> bool:
+    """Whether the device has products in this precision; on a CPU without them, a large one takes half a minute."""
+    return precision == torch.float32 or DEVICE.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 def product_peak(precision: torch.dtype = torch.float32) -> float:
     """Floating-point operations per second of a large matrix product."""
     size = 2048 if DEVICE.type == "cpu" else 8192
