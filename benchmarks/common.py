@@ -16,7 +16,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 import torch
 from fairseq import options, tasks, utils
@@ -55,6 +55,19 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mean-length", type=float, default=13, help="words per sentence of the made-up corpus")
     parser.add_argument("--sentences", type=int, default=8000, help="training sentences of the made-up corpus")
     parser.add_argument("--json", type=Path, help="write the results to this file as well")
+
+
+def add_systems_option(parser: argparse.ArgumentParser) -> None:
+    """``--systems``, for :func:`choose_systems`."""
+    parser.add_argument("--systems", help="comma-separated; a name stands for all that begin with it (default: all)")
+
+
+def choose_systems(names: Sequence[str], wanted: Optional[str]) -> List[str]:
+    """The names that ``--systems`` asks for, and always fairseq's ``lstm``, with which the others are compared."""
+    starts = tuple(start.strip() for start in (wanted or "").split(","))
+    if not any(name.startswith(starts) for name in names):
+        raise SystemExit(f"--systems {wanted}: no name begins like that; there are {'; '.join(names)}")
+    return [name for name in names if name.startswith(starts) or name == "fairseq lstm"]
 
 
 @contextlib.contextmanager
@@ -97,7 +110,8 @@ def write_corpus(folder: Path, sentences: int, vocabulary: int, mean_length: flo
 def load_split(data: str, split: str) -> Any:
     """A split's dataset, as fairseq's translation task loads it."""
     with quiet():
-        args = options.parse_args_and_arch(options.get_training_parser(), [data, "--arch", "lstm"])
+        arguments = [data, "--arch", "lstm", "--optimizer", "adam"]  # the parser wants both; neither is built
+        args = options.parse_args_and_arch(options.get_training_parser(), arguments)
         task = tasks.setup_task(convert_namespace_to_omegaconf(args).task)
         task.load_dataset(split)
     return task.dataset(split)
@@ -196,7 +210,7 @@ class Process:
 
 
 def in_processes(work: Callable[..., None], arguments: Dict[str, Sequence[Any]], rounds: int) -> Dict[str, Process]:
-    """Runs ``work(name, *arguments[name], pipe)`` in a process each, which take turns.
+    """Runs ``work(name, *arguments[name], pipe)`` in a process for each name; the processes take turns.
 
     Every process sends something when it is ready, then an answer for every True it receives, and ends at False.
     """
@@ -217,6 +231,11 @@ def in_processes(work: Callable[..., None], arguments: Dict[str, Sequence[Any]],
     for pipe in pipes.values():
         pipe.send(False)
     return results
+
+
+def multiplies(precision: torch.dtype) -> bool:
+    """Whether the device has products in this precision; on a CPU without them, a large one takes half a minute."""
+    return precision == torch.float32 or DEVICE.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def product_peak(precision: torch.dtype = torch.float32) -> float:

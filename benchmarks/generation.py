@@ -76,7 +76,7 @@ def train(system: common.FairseqSystem, data: str, name: str, args: argparse.Nam
 
 
 def work(name: str, data: str, args: argparse.Namespace, pipe: Connection) -> None:
-    """A system's process: trains, then translates at every message and answers by the seconds of every setting."""
+    """A system's process: trains, then translates at every message and answers with the seconds of every setting."""
     plain, *variant = next(((name.removesuffix(end), end) for end in VARIANTS if name.endswith(end)), (name,))
     if plain in OURS:
         common.load_plugin()
@@ -87,7 +87,7 @@ def work(name: str, data: str, args: argparse.Namespace, pipe: Connection) -> No
     for end in variant:
         VARIANTS[end](system)
     system.model.prepare_for_inference_(system.cfg)
-    numbers = sorted(range(min(args.sentences_translated, len(test))), key=test.size)
+    numbers = sorted(range(args.sentences_translated), key=test.size)
     translators = {
         setting: translator(
             system, beam, common.collate(test, [[numbers[index] for index in batch] for batch in chosen])
@@ -101,6 +101,16 @@ def work(name: str, data: str, args: argparse.Namespace, pipe: Connection) -> No
         pipe.send({setting: timing.seconds[0] for setting, timing in timings.items()})
 
 
+def row(name: str, results: Dict[str, common.Process], sizes: Dict[str, int]) -> Dict[str, Any]:
+    """A line of the table; ``sizes`` says how many sentences every setting translates."""
+    line = {"system": name, "length": round(results[name].first, 2)}
+    for setting, sentences in sizes.items():
+        seconds, others = ([answer[setting] for answer in results[who].answers] for who in (name, "fairseq lstm"))
+        ratio = statistics.median(theirs / ours for ours, theirs in zip(seconds, others))
+        line[setting] = f"{sentences / statistics.median(seconds):.0f} ({ratio:.2f}x)"
+    return line
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     common.add_data_options(parser)
@@ -110,26 +120,15 @@ def main() -> None:
     parser.add_argument("--models", type=Path, help="folder for the trained models")
     parser.add_argument("--sentences-translated", type=int, default=320)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--systems", help="comma-separated; a name stands for all that begin with it (default: all)")
+    common.add_systems_option(parser)
     args = parser.parse_args()
-    names = [
-        *SYSTEMS,
-        *(f"rnn_attn{end}" for end in VARIANTS if VARIANTS[end] is in_bfloat16 or common.DEVICE.type == "cpu"),
-    ]
-    if args.systems:
-        wanted = tuple(name.strip() for name in args.systems.split(","))
-        names = [name for name in names if name.startswith(wanted) or name == "fairseq lstm"]
+    variants = [end for end in VARIANTS if VARIANTS[end] is in_bfloat16 or common.DEVICE.type == "cpu"]
+    names = common.choose_systems([*SYSTEMS, *(f"rnn_attn{end}" for end in variants)], args.systems)
     with common.corpus(args) as data:
+        args.sentences_translated = min(args.sentences_translated, len(common.load_split(data, "test")))
         results = common.in_processes(work, dict.fromkeys(names, (data, args)), args.rounds)
     sizes = {setting: sum(map(len, chosen)) for setting, (_, chosen) in settings(args.sentences_translated).items()}
-    rows = []
-    for name in names:
-        row = {"system": name, "length": round(results[name].first, 2)}
-        for setting, sentences in sizes.items():
-            seconds, others = ([answer[setting] for answer in results[who].answers] for who in (name, "fairseq lstm"))
-            ratio = statistics.median(theirs / ours for ours, theirs in zip(seconds, others))
-            row[setting] = f"{sentences / statistics.median(seconds):.0f} ({ratio:.2f}x)"
-        rows.append(row)
+    rows = [row(name, results, sizes) for name in names]
     common.report(f"Sentences per second, {args.hidden} dims (times fairseq lstm)", rows, args.json)
 
 

@@ -44,7 +44,7 @@ def batch(sentences: int, length: int, vocabulary: int) -> Dict[str, Any]:
 
 
 def work(name: str, model: str, length: int, vocabulary: int, args: argparse.Namespace, pipe: Connection) -> None:
-    """A model's process: answers every message by the seconds of an update and the memory so far."""
+    """A model's process: answers every message with the seconds of an update and the memory so far."""
     if model in OURS:
         common.load_plugin()
     torch.manual_seed(0)

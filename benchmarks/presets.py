@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import torch
-from fairseq import options, tasks
+from fairseq import options, tasks, utils
 from fairseq.data import Dictionary
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
@@ -26,20 +26,27 @@ sys.path.append(str(ROOT))
 from rnn_s2s_plugin.models.presets import PRESETS  # noqa: E402
 
 # Types of the joined vocabulary, by the corpus in the preset's name: merges and characters, about.
-VOCABULARY = {"tiny": 1000, "multi30k": 4056, "iwslt_de_en": 10150, "iwslt_en_vi": 10150, "wmt_en_de": 42000}
-VOCABULARY["wmt_en_fr"] = 44000
+VOCABULARY = {
+    "tiny": 1000,
+    "multi30k": 4056,
+    "iwslt_de_en": 10150,
+    "iwslt_en_vi": 10150,
+    "wmt_en_de": 42000,
+    "wmt_en_fr": 44000,
+}
 LENGTH = 25
 
 
 def build(preset: str) -> tuple:
-    """Task, model and criterion of a preset, as fairseq-train would build them."""
+    """Model and criterion of a preset, as fairseq-train would build them, and a dictionary of its size."""
     size = next(size for corpus, size in VOCABULARY.items() if preset.endswith(corpus))
     words = Dictionary()
     for number in range(size - len(words)):
         words.add_symbol(f"w{number}")
     arguments = [str(ROOT), "--user-dir", str(ROOT / "rnn_s2s_plugin"), "--arch", preset, "--task", "translation"]
     arguments += ["--source-lang", "a", "--target-lang", "b", "--criterion", "fused_label_smoothed_cross_entropy"]
-    parsed = options.parse_args_and_arch(options.get_training_parser(), [*arguments, "--label-smoothing", "0.1"])
+    arguments += ["--label-smoothing", "0.1", "--optimizer", "adam"]  # the parser wants one; none is built
+    parsed = options.parse_args_and_arch(options.get_training_parser(), arguments)
     config = convert_namespace_to_omegaconf(parsed)
     task = tasks.get_task("translation")(config.task, words, words)
     return task.build_model(config.model), task.build_criterion(config.criterion), words
@@ -54,25 +61,22 @@ def random_batch(words: Dictionary, tokens: int) -> dict:
     return {"net_input": inputs, "target": target, "ntokens": target.numel(), "nsentences": rows}
 
 
-def to(sample: object, device: str) -> object:
-    """The sample on another device."""
-    if isinstance(sample, dict):
-        return {name: to(value, device) for name, value in sample.items()}
-    return sample.to(device) if torch.is_tensor(sample) else sample
-
-
-def speed(model, criterion, sample: dict, args: argparse.Namespace) -> float:
+def speed(model: torch.nn.Module, criterion: torch.nn.Module, sample: dict, args: argparse.Namespace) -> float:
     """Target tokens per second; the first batch is not counted."""
     clock = time.perf_counter if args.cuda else time.process_time
-    for number in range(args.batches + 1):
-        if number == 1:
-            start = clock()
+
+    def step() -> None:
         with torch.autocast(sample["target"].device.type, torch.bfloat16, enabled=args.bf16):
             loss = criterion(model, sample)[0]
         loss.backward()
         model.zero_grad()
         if args.cuda:
             torch.cuda.synchronize()
+
+    step()
+    start = clock()
+    for _ in range(args.batches):
+        step()
     return args.batches * sample["ntokens"] / (clock() - start)
 
 
@@ -87,7 +91,6 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := set(args.presets) - PRESETS.keys():
         parser.error(f"unknown presets: {', '.join(sorted(unknown))}; there are {', '.join(PRESETS)}")
-    device = "cuda" if args.cuda else "cpu"
     torch.set_num_threads(1)
     logging.disable(logging.INFO)
     print(f"{'preset':34} {'parameters':>12} {'of these embeddings':>20} {'tokens/s':>10}")
@@ -98,8 +101,10 @@ def main() -> None:
         count = sum(p.numel() for p in model.parameters())
         rate = ""
         if args.batches:
-            model.to(device).train()
-            rate = f"{speed(model, criterion, to(random_batch(words, args.tokens), device), args):10.0f}"
+            model.to("cuda" if args.cuda else "cpu").train()
+            sample = random_batch(words, args.tokens)
+            sample = utils.move_to_cuda(sample) if args.cuda else sample
+            rate = f"{speed(model, criterion, sample, args):10.0f}"
         print(f"{preset:34} {count / 1e6:10.2f} M {embeddings / 1e6:18.2f} M {rate}", flush=True)
 
 

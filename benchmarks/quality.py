@@ -37,7 +37,7 @@ class Row:
 
 
 def preset(name: str, options: str = "", **variables: str) -> Row:
-    """A preset with all that the recipe gives it, but for these options and variables."""
+    """A preset with the recipe's settings, except for these options and variables."""
     return Row({"ARCH": f"{name}_multi30k", **variables}, options)
 
 
@@ -126,7 +126,7 @@ def recipe(args: argparse.Namespace, name: str, seed: int, *stages: str) -> Path
 
 def record(name: str, seed: int, run: Path) -> Dict[str, Any]:
     """What is filed of a run: scores, size and cost."""
-    risk = "RISK_UPDATE" in ROWS[name].variables  # the same run without is another row's
+    risk = "RISK_UPDATE" in ROWS[name].variables  # without it the same run is another row's
     found = run.glob("risk*/results.json" if risk else "checkpoint_*/results.json")
     report = json.loads(max(found, key=lambda path: path.stat().st_mtime).read_text())  # earlier ones: another search
     logs = [(run / f"{stage}.log").read_text() for stage in ("train", *["risk"] * risk)]
@@ -201,7 +201,7 @@ def rows_named(text: Optional[str]) -> List[str]:
 
 
 def train_missing(args: argparse.Namespace, names: Sequence[str]) -> None:
-    """Brings all seeds of these rows to their scores, going on with what is there, and files them."""
+    """Trains and scores all seeds of these rows, going on with what is there, and files the results."""
     args.work.mkdir(parents=True, exist_ok=True)
     for name in names:
         recipe(args, name, 0, "download", "prepare", "binarize", "diversify")

@@ -10,8 +10,8 @@ With --layers all RNNs of fairseq and of the plugin are that deep; with --hidden
 --mean-length 27 --tokens 24000 they have GNMT's sizes (Wu et al. 2016, half the layers).
 
 "products" is the share of the time that the step's matrix products would take at the speed of a large one of the same
-precision, measured in the same process between the rounds. Memory is the process's peak beyond what it had before the
-model was built.
+precision, measured in the same process between the rounds; it is left out for bfloat16 on a processor without it.
+Memory is the process's peak beyond what it had before the model was built.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def work(name: str, data: str, hidden: int, layers: int, batches: Sequence[Seque
     while pipe.recv():
         seconds = common.in_turn({name: train}, rounds=1, warmup=0)[name].seconds[0]
         memory = common.peak_memory() - before
-        peak = common.product_peak(precision) if name in OURS else None
+        peak = common.product_peak(precision) if name in OURS and common.multiplies(precision) else None
         pipe.send({"speed": tokens / seconds, "peak": peak, "memory": memory})
 
 
@@ -122,15 +122,13 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=4000, help="--max-tokens of a batch")
     parser.add_argument("--batches", type=int, default=4, help="batches per round")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--systems", help="comma-separated; a name stands for all that begin with it (default: all)")
+    common.add_systems_option(parser)
     args = parser.parse_args()
     there = [name for name, module in TOOLKITS.items() if find_spec(module)]
     names = [*OURS, *FAIRSEQ, *there]
     if args.layers:
         names = [name for name in [*OURS, "fairseq lstm"] if not name.endswith("1 layer")]
-    if args.systems:
-        wanted = tuple(name.strip() for name in args.systems.split(","))
-        names = [name for name in names if name.startswith(wanted) or name == "fairseq lstm"]
+    names = common.choose_systems(names, args.systems)
     with common.corpus(args) as data:
         batches = common.choose_batches(common.load_split(data, "train"), args.tokens, args.batches)
         arguments = dict.fromkeys(names, (data, args.hidden, args.layers, batches))

@@ -11,7 +11,8 @@ from fairseq.dataclass.utils import interpret_dc_type
 from fairseq.models import MODEL_DATACLASS_REGISTRY
 
 import rnn_s2s_plugin  # noqa: F401
-from rnn_s2s_plugin.models.config import FIELDS, flag
+from rnn_s2s_plugin.errors import flag
+from rnn_s2s_plugin.models.config import FIELDS
 from rnn_s2s_plugin.models.presets import PRESETS
 
 ARCHITECTURES = ("rnn_basic", "rnn_attn", "rnn_conv_attn", "rnn_parallel", "rnn_lm")

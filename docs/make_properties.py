@@ -9,7 +9,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from harness.options import CASES, MODELS, fields, fits, models, trials  # noqa: E402
 from harness.properties import PROPERTIES  # noqa: E402
 
-from rnn_s2s_plugin.models.config import flag  # noqa: E402
+from rnn_s2s_plugin.errors import flag  # noqa: E402
 
 OUTPUT = Path(__file__).with_name("properties.md")
 

@@ -1,8 +1,8 @@
 """Attention on number words: a task whose word alignment is known, and how well attention finds it.
 
 German says the unit before the ten, English after it: "drei hundert vier und zwanzig" is "three hundred twenty four".
-A model that translates this must read the source out of order. We train one in about two minutes and compare its
-attention with the known alignment.
+A model that translates this must read the source out of order. We train one, in about half a minute, and compare
+its attention with the known alignment.
 
     python examples/attention_on_number_words.py
 """
@@ -18,8 +18,6 @@ GERMAN = "- ein zwei drei vier fünf sechs sieben acht neun".split()
 GERMAN_TENS = "- - zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split()
 ENGLISH = "- one two three four five six seven eight nine".split()
 ENGLISH_TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
-
-
 GERMAN_LARGE, ENGLISH_LARGE = ("hundert", "tausend"), ("hundred", "thousand")
 GERMAN_SIGNS, ENGLISH_SIGNS = ("plus", "minus", "mal"), ("plus", "minus", "times")
 

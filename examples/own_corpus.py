@@ -6,7 +6,7 @@ All you need is a pair of files with one sentence per line; here they are genera
     python examples/own_corpus.py
 """
 
-# %% Two text files: line n of the one is the translation of line n of the other
+# %% Two texts: line n of one is the translation of line n of the other
 import random
 
 import steps

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from .errors import UsageError
 from .files import check_file
-from .models.config import flag
 
 Weights = Dict[str, Tensor]
 
@@ -28,8 +27,7 @@ def convert(old_path: str, new_path: str) -> None:
     The optimizer's state is not converted: continue training with ``--finetune-from-model`` or ``--reset-optimizer``.
 
     Raises:
-        UsageError: if the checkpoint is no translation ``lstm``, or uses what the plugin does not have, or if the new
-            one cannot be written.
+        UsageError: if the old checkpoint is missing or no translation ``lstm``, or if the new one cannot be written.
     """
     if not os.path.isfile(old_path):
         raise UsageError(f"there is no checkpoint {old_path}")
@@ -46,7 +44,11 @@ def convert(old_path: str, new_path: str) -> None:
 
 
 def lstm_options(state: Dict[str, Any], path: str) -> Namespace:
-    """The options that the old model was trained with."""
+    """The options that the old model was trained with.
+
+    Raises:
+        UsageError: if it is no translation model of fairseq's ``lstm``.
+    """
     cfg = state.get("cfg")
     args = state.get("args") or (cfg and cfg["model"])
     arch = getattr(args, "arch", None) or getattr(args, "_name", None)
@@ -156,7 +158,7 @@ def _output(old: Weights) -> Weights:
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m rnn_s2s_plugin.convert_fairseq_lstm",
-        description=f"Turn a checkpoint of fairseq's --arch lstm into one of rnn_attn with {flag('input_feeding')}.",
+        description="Turn a checkpoint of fairseq's --arch lstm into one of rnn_attn with --input-feeding.",
     )
     parser.add_argument("old", help="checkpoint of fairseq's lstm")
     parser.add_argument("new", help="checkpoint to write")

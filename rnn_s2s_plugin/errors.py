@@ -1,4 +1,4 @@
-"""The error for mistakes that the user can fix."""
+"""The error for mistakes that the user can fix, and how it names options."""
 
 from hydra.errors import CompactHydraException
 
@@ -11,3 +11,8 @@ class UsageError(ValueError, CompactHydraException):
     fairseq-hydra-train hydra does this, for its own ``CompactHydraException``). In Python code it is an ordinary
     ``ValueError``.
     """
+
+
+def flag(option: str) -> str:
+    """An option as it is typed: ``encoder_cell`` -> ``--encoder-cell``."""
+    return "--" + option.replace("_", "-")

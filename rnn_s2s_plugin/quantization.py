@@ -71,7 +71,11 @@ def _engine() -> str:
 
 
 class Int8LSTM(nn.Module):
-    """An LSTM layer with 8-bit matrices, computed step by step; same interface as :class:`NonlinearRecurrence`."""
+    """An LSTM layer with 8-bit matrices, computed step by step.
+
+    It takes the place of a decoder's :class:`NonlinearRecurrence` once the model is built. Only encoders pass
+    ``lengths``, and only building a model asks for ``state_shapes``, so it has neither.
+    """
 
     def __init__(self, layer: NonlinearRecurrence):
         super().__init__()

@@ -17,7 +17,7 @@ from models.test_effects import IGNORED
 from models.test_refusals import COMBINATIONS, OUT_OF_RANGE
 
 from rnn_s2s_plugin.compat.messages import sentence_about
-from rnn_s2s_plugin.models.config import flag
+from rnn_s2s_plugin.errors import flag
 
 Change = Callable[[Any], Any]  # of what it is given: a folder of data, or what a checkpoint holds
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from fairseq.models import ARCH_MODEL_REGISTRY
 
-from rnn_s2s_plugin.models.config import FIELDS, flag
+from rnn_s2s_plugin.errors import flag
+from rnn_s2s_plugin.models.config import FIELDS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

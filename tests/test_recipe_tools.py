@@ -221,6 +221,24 @@ def test_average_checkpoints(tmp_path):
         average_checkpoints.average([other])
 
 
+@pytest.mark.parametrize("option", ("--last", "--best"))
+def test_average_checkpoints_of_a_folder(option, tmp_path, monkeypatch):
+    def average(number: str, *paths) -> None:
+        command = ["average_checkpoints.py", option, number, "--user-dir", "none", "--output", str(tmp_path / "a.pt")]
+        monkeypatch.setattr(sys, "argv", [*command, *map(str, paths)])
+        average_checkpoints.main()
+
+    with pytest.raises(files.RecipeError, match=f"{option} must be at least 1, got 0"):
+        average("0", tmp_path)
+    with pytest.raises(files.RecipeError, match=f"{option} takes one folder, not .*a.pt"):
+        average("1", tmp_path / "a.pt")
+    with pytest.raises(files.RecipeError, match="no checkpoint in .*: train first"):
+        average("1", tmp_path)
+    torch.save({"model": {"w": torch.ones(2)}}, tmp_path / "checkpoint_best.pt")
+    average("1", tmp_path)
+    assert torch.load(tmp_path / "a.pt")["model"]["w"].tolist() == [1, 1]
+
+
 def test_normaliser_skips_only_lines_without_work():
     """A line that goes past the rules of sacremoses' normaliser comes out as it would from them."""
     draw, skipped = random.Random(0), 0

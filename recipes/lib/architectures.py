@@ -28,7 +28,7 @@ def known_architectures(user_dir: str) -> list[str]:
 
 
 def check(variable: str, arch: str, known: list[str], user_dir: str) -> None:
-    """Raise for an architecture that is not known, with the names that are most like it."""
+    """Raise for an architecture that is not known, naming those that are most like it."""
     if arch in known:
         return
     similar = difflib.get_close_matches(arch, known)

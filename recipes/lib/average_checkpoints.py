@@ -12,6 +12,7 @@ import os
 import pickle
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -51,19 +52,28 @@ def best_checkpoints(folder: Path, number: int) -> list[Path]:
 
 def choose(args: argparse.Namespace) -> list[Path]:
     """The checkpoints named, or found in the one folder named."""
-    if args.last is None and args.best is None:
-        return args.paths
-    (folder,) = args.paths
-    wanted = args.last or args.best
-    found = last_checkpoints(folder, wanted) if args.last else best_checkpoints(folder, wanted)
+    for option, number, find in (("--last", args.last, last_checkpoints), ("--best", args.best, best_checkpoints)):
+        if number is None:
+            continue
+        if number < 1:
+            raise RecipeError(f"{option} must be at least 1, got {number}")
+        if len(args.paths) != 1 or not args.paths[0].is_dir():
+            raise RecipeError(f"{option} takes one folder, not {' '.join(map(str, args.paths))}")
+        return in_folder(args.paths[0], number, find)
+    return args.paths
+
+
+def in_folder(folder: Path, number: int, find: Callable[[Path, int], list[Path]]) -> list[Path]:
+    """What ``find`` finds in a folder; with a warning where that is less than asked for."""
+    found = find(folder, number)
     if not found:
         fallback = folder / "checkpoint_best.pt"
         if not fallback.exists():
             raise RecipeError(f"no checkpoint in {folder}: train first")
         print(f"warning: {folder} holds no checkpoint of a whole epoch: {fallback.name} is taken as it is")
         return [fallback]
-    if len(found) < wanted:
-        print(f"warning: {folder} holds {len(found)} checkpoints, not {wanted}: these are averaged")
+    if len(found) < number:
+        print(f"warning: {folder} holds {len(found)} checkpoints, not {number}: these are averaged")
     return found
 
 
@@ -113,17 +123,15 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--last", type=int, metavar="N")
-    kind.add_argument("--best", type=int, metavar="N")
+    kind.add_argument("--last", type=int, metavar="N", help="average the last N")
+    kind.add_argument("--best", type=int, metavar="N", help="average the best N by validation")
     parser.add_argument("--user-dir", required=True, help="folder of the plugin; none for models of fairseq alone")
     parser.add_argument("--output", required=True)
     parser.add_argument("paths", nargs="+", type=Path, help="checkpoints, or with --last or --best one folder")
     args = parser.parse_args()
-    if (args.last is not None or args.best is not None) and (len(args.paths) != 1 or not args.paths[0].is_dir()):
-        raise RecipeError(f"--last and --best take one folder, not {' '.join(map(str, args.paths))}")
+    paths = choose(args)
     if args.user_dir != "none":
         allow_fairseq_types(args.user_dir)
-    paths = choose(args)
     state = average(paths)
     torch.save(state, f"{args.output}.tmp")
     os.replace(f"{args.output}.tmp", args.output)

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Messages, commands, locks, settings: what the stages stand on.
+# Messages, commands, locks, settings: what the stages are built on.
 
 die() {
     printf 'error: %s\n' "$*" >&2
@@ -21,7 +21,7 @@ contains() {
 
 cpu_count() { getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1; }
 
-# Words as one could type them.
+# The words as they could be typed.
 quoted() {
     local word text=
     for word; do
@@ -140,7 +140,7 @@ warn_of_misspelt_variables() {
     done < <(awk 'BEGIN {for (name in ENVIRON) print name}')
 }
 
-# one_letter_off WORD OTHER: in OTHER a letter of WORD is missing, another, before another or behind the next.
+# one_letter_off WORD OTHER: whether OTHER is WORD with one letter missing, replaced, added, or swapped with the next.
 one_letter_off() {
     local word=$1 other=$2 i
     ((${#word} - ${#other} <= 1 && ${#other} - ${#word} <= 1)) || return 1

@@ -74,7 +74,7 @@ def copy(source: BinaryIO, path: Path) -> None:
 
 
 def sentences(path: Path, drop: list[str]) -> Iterable[str]:
-    """What a corpus file holds; .sgm and .xml mark each sentence, TED's train.tags has other lines, too."""
+    """The sentences of a corpus file: .sgm and .xml mark each one, TED's train.tags has other lines between them."""
     name = path.name.removesuffix(".gz")
     lines = read_lines(path, mend=True)
     if name.endswith((".sgm", ".xml")):
@@ -90,7 +90,7 @@ def sides(prefix: str, langs: list[str]) -> list[str]:
 
 
 def check(folder: Path, langs: list[str], splits: list[str]) -> None:
-    """Raise unless both sides of each SPLIT[:LINES] have as many lines; warn when it is not LINES."""
+    """Raise unless both sides of each SPLIT[:LINES] have the same number of lines; warn if it is not LINES."""
     for split in splits:
         name, _, expected = split.partition(":")
         paths = sides(f"{folder}/{name}", langs)
@@ -107,7 +107,7 @@ def check(folder: Path, langs: list[str], splits: list[str]) -> None:
 
 
 def pairs(prefix: str, langs: list[str]) -> Iterator[tuple[str, str]]:
-    """Lines of both languages side by side; `check` has made sure that they are as many."""
+    """Lines of both languages side by side; `check` has made sure that there are as many of each."""
     left, right = sides(prefix, langs)
     return zip(read_lines(left), read_lines(right), strict=True)
 

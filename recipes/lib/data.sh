@@ -60,7 +60,7 @@ name_splits() {
     [[ -n $VALID_EVERY ]] || SPLITS+=(valid)
 }
 
-# PREP/raw: plain text, a file per split and language, as many lines on both sides.
+# PREP/raw: plain text, a file per split and language, with the same number of lines on both sides.
 unpack_all() {
     local jobs
     name_splits

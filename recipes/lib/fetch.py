@@ -119,34 +119,41 @@ def bring(url: str, args: argparse.Namespace, sums: dict[str, str]) -> None:
     final = Path(args.dest, name)
     if final.exists():
         print(f"{name}: already there")
-        return
-    if args.local:
-        local = Path(args.local, name).resolve()
-        if not local.is_file():
-            raise RecipeError(f"RAW_DIR={args.local} has no file {name}")
-        check(local, name, sums, "replace it, or unset RAW_DIR to download it")
-        link = final.with_name(name + ".part")
-        link.unlink(missing_ok=True)
-        link.symlink_to(local)
-        os.replace(link, final)
-        print(f"{name}: linked to {local}")
-        return
-    if args.mirror:
-        url = f"{args.mirror.rstrip('/')}/{name}"
-    part = final.with_name(name + ".part")
-    if part.is_symlink():
+    elif args.local:
+        link_local(Path(args.local), final, sums)
+    else:
+        download_whole(f"{args.mirror.rstrip('/')}/{name}" if args.mirror else url, final, args, sums)
+
+
+def link_local(folder: Path, final: Path, sums: dict[str, str]) -> None:
+    """Link ``final`` to the file of that name in ``folder``, if its checksum is right."""
+    local = (folder / final.name).resolve()
+    if not local.is_file():
+        raise RecipeError(f"RAW_DIR={folder} has no file {final.name}")
+    check(local, final.name, sums, "replace it, or unset RAW_DIR to download it")
+    link = final.with_name(final.name + ".part")
+    link.unlink(missing_ok=True)
+    link.symlink_to(local)
+    os.replace(link, final)
+    print(f"{final.name}: linked to {local}")
+
+
+def download_whole(url: str, final: Path, args: argparse.Namespace, sums: dict[str, str]) -> None:
+    """Download ``url`` to ``final``, which appears only when it is complete and its checksum is right."""
+    part = final.with_name(final.name + ".part")
+    if part.is_symlink():  # left by a run with RAW_DIR
         part.unlink()
     start = time.monotonic()
     download(url, part, args.attempts, args.timeout)
     try:
-        check(part, name, sums, f"it came from {url} and was removed; try again or set MIRROR or RAW_DIR")
+        check(part, final.name, sums, f"it came from {url} and was removed; try again or set MIRROR or RAW_DIR")
     except RecipeError:
         part.unlink()
         raise
     os.replace(part, final)
     seconds = time.monotonic() - start
-    verified = "checksum right" if name in sums else "no checksum known"
-    print(f"{name}: {final.stat().st_size} bytes in {seconds:.1f} s, {verified}", flush=True)
+    verified = "checksum right" if final.name in sums else "no checksum known"
+    print(f"{final.name}: {final.stat().st_size} bytes in {seconds:.1f} s, {verified}", flush=True)
 
 
 def main() -> None:

@@ -99,7 +99,7 @@ stage_train() {
     mv -f "$RUN_DIR/finished.tmp" "$RUN_DIR/finished"
 }
 
-# The checkpoint to translate with, MODEL: CHECKPOINT, else the one trained on with minimum risk, else what train and
+# The checkpoint to translate with, MODEL: CHECKPOINT, else the one trained further by risk, else what train and
 # average left. NEEDED is the stage that makes it, RESULTS the folder for what is made with it.
 choose_model() {
     local name
@@ -137,7 +137,7 @@ stage_average() {
         "$RUN_DIR"
 }
 
-# Results are of one checkpoint: another with the same file name is not taken for it.
+# Results belong to one checkpoint: another with the same file name is not taken for it.
 settle_results() {
     local folder
     ((!DRY_RUN)) || return 0

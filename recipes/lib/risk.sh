@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Stage risk: the model that would have translated is trained on for RISK_UPDATE updates with minimum risk (Shen et al.
-# 2016), on the corpus itself, as a training run of its own in RUN_DIR/risk.
+# Stage risk: the model that would otherwise translate is trained further, for RISK_UPDATE updates with minimum risk
+# (Shen et al. 2016), on the corpus itself, as a training run of its own in RUN_DIR/risk.
 
 stage_risk() {
     if ((!RISK_UPDATE)); then

@@ -20,7 +20,7 @@ from fairseq.trainer import Trainer
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from ..errors import UsageError
+from ..errors import UsageError, flag
 from .mending import mend
 
 logger = logging.getLogger(__name__)
@@ -84,35 +84,29 @@ def explain_unusable_checkpoint(original, path, *args, **kwargs):
     except MemoryError:
         raise
     except Exception as error:
-        foreign = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
-        if isinstance(error, OSError) and error.filename:
-            problem = f"cannot be read ({error.strerror}); check its name and permissions"
-        elif foreign:
-            problem = (
-                f"holds a Python object, {foreign[1]}, that is not allowed in checkpoints, so it was not "
-                "loaded: it could run a stranger's code; use a checkpoint that fairseq-train wrote"
-            )
-        else:
-            other = newest_intact(os.path.dirname(path), path)
-            instead = f"use {other} (in training: copy it to the name of this one)" if other else "delete it"
-            problem = (
-                f"is damaged, incomplete or not a checkpoint of fairseq-train; {instead}, or train again in another "
-                "--save-dir"
-            )
-        raise UsageError(f"checkpoint {path} {problem}") from error
+        raise UsageError(f"checkpoint {path} {_why_it_cannot_be_used(path, error)}") from error
+
+
+def _why_it_cannot_be_used(path: str, error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"cannot be read ({error.strerror}); check its name and permissions"
+    foreign = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
+    if foreign:
+        return (
+            f"holds a Python object, {foreign[1]}, that is not allowed in checkpoints, so it was not loaded: it could "
+            "run a stranger's code; use a checkpoint that fairseq-train wrote"
+        )
+    other = newest_intact(os.path.dirname(path), path)
+    advice = f"use {other} (in training: copy it to the name of this one)" if other else "delete it"
+    problem = "is damaged, incomplete or not a checkpoint of fairseq-train"
+    return f"{problem}; {advice}, or train again in another --save-dir"
 
 
 @mend(checkpoint_utils, "load_model_ensemble_and_task")
 def explain_missing_checkpoint(original, filenames, *args, **kwargs):
-    """--path names a missing file, or one that does not fit the plugin, its options or the dictionaries of the data."""
+    """--path names a file that does not exist."""
     try:
-        ensemble, cfg, task = original(filenames, *args, **kwargs)
-        _refuse_other_direction(filenames, cfg.task, task.cfg)
-        return ensemble, cfg, task
-    except UsageError:
-        raise
-    except (RuntimeError, AssertionError, KeyError, OmegaConfBaseException) as error:
-        raise UsageError(f"checkpoint {':'.join(filenames)} {_why_it_does_not_fit(error)}") from error
+        return original(filenames, *args, **kwargs)
     except OSError as error:
         if not str(error).startswith("Model file not found: "):
             raise
@@ -120,16 +114,29 @@ def explain_missing_checkpoint(original, filenames, *args, **kwargs):
     raise UsageError(f"checkpoint {missing} does not exist; --path names the checkpoint, or several joined by ':'")
 
 
-def _refuse_other_direction(filenames: list, trained, wanted) -> None:
+@mend(checkpoint_utils, "load_model_ensemble_and_task")
+def refuse_other_direction(original, filenames, *args, **kwargs):
     """Data of two languages serves both directions; with dictionaries of one size, nothing else tells them apart."""
+    ensemble, cfg, task = original(filenames, *args, **kwargs)
     (source, target), asked = (
-        (getattr(cfg, "source_lang", None), getattr(cfg, "target_lang", None)) for cfg in (trained, wanted)
+        (getattr(options, "source_lang", None), getattr(options, "target_lang", None))
+        for options in (cfg.task, task.cfg)
     )
     if source != target and asked == (target, source):
         raise UsageError(
             f"checkpoint {':'.join(filenames)} translates {source} to {target}, not {target} to {source}; give "
             f"--source-lang {source} --target-lang {target}, or a checkpoint of the other direction"
         )
+    return ensemble, cfg, task
+
+
+@mend(checkpoint_utils, "load_model_ensemble_and_task")
+def explain_checkpoint_that_does_not_fit(original, filenames, *args, **kwargs):
+    """--path names a checkpoint that does not fit the plugin, its own options or the dictionaries of the data."""
+    try:
+        return original(filenames, *args, **kwargs)
+    except (RuntimeError, AssertionError, KeyError, OmegaConfBaseException) as error:
+        raise UsageError(f"checkpoint {':'.join(filenames)} {_why_it_does_not_fit(error)}") from error
 
 
 def _why_it_does_not_fit(error: Exception) -> str:
@@ -201,7 +208,7 @@ def explain_other_architecture(original, trainer, filename, *args, **kwargs):
 def _option_that_names(checkpoint: str, cfg) -> str:
     for name in ("restore_file", "finetune_from_model", "continue_once"):
         if getattr(cfg, name, None) == checkpoint:
-            return f"--{name.replace('_', '-')}"
+            return flag(name)
     return "--save-dir"
 
 

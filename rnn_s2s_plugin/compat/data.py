@@ -23,14 +23,20 @@ def keep_every_sentence(original, indices, *args, **kwargs):
         indices = np.fromiter(indices, dtype=np.int64, count=-1)
     if len(indices) == 0:
         return []
+    batches = original(indices, *args, **kwargs)
+    kept = sum(len(batch) for batch in batches)
+    return batches if kept == len(indices) else [*batches, indices[kept:]]
+
+
+@mend(data_utils, "batch_by_size")
+def explain_too_long_sentence(original, *args, **kwargs):
+    """fairseq's assertion does not name the option."""
     try:
-        batches = original(indices, *args, **kwargs)
+        return original(*args, **kwargs)
     except AssertionError as error:
         if not str(error).startswith("Sentences lengths should not exceed"):
             raise
         raise UsageError(f"--max-tokens is smaller than a sentence ({error}); raise it") from error
-    kept = sum(len(batch) for batch in batches)
-    return batches if kept == len(indices) else [*batches, indices[kept:]]
 
 
 @mend(FairseqTask, "filter_indices_by_size")
@@ -83,9 +89,7 @@ def refuse_damaged_data(original, dataset, path):
     """A truncated or foreign file gives a traceback in fairseq, in some cases epochs later."""
     try:
         original(dataset, path)
-        pointers, sizes = dataset._index._pointers, dataset._index._sizes
-        end = int(pointers[-1]) + int(sizes[-1]) * dataset._index.dtype().itemsize if len(sizes) else 0
-        complete = len(dataset._bin_buffer) >= end
+        complete = len(dataset._bin_buffer) >= _end_of_last_sentence(dataset._index)
     except (AssertionError, ValueError, KeyError, IndexError, struct.error) as error:
         # An empty file, which cannot be mapped into memory, is a text without sentences.
         empty = str(error) == "cannot mmap an empty file"
@@ -93,6 +97,13 @@ def refuse_damaged_data(original, dataset, path):
         raise UsageError(f"{path}.bin/.idx {problem}: run fairseq-preprocess again") from error
     if not complete:
         raise UsageError(f"{path}.bin is shorter than its index says: run fairseq-preprocess again")
+
+
+def _end_of_last_sentence(index) -> int:
+    """In bytes, from the beginning of the data."""
+    if not len(index._sizes):
+        return 0
+    return int(index._pointers[-1]) + int(index._sizes[-1]) * index.dtype().itemsize
 
 
 @mend(Dictionary, "add_from_file")

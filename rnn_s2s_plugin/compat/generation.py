@@ -91,7 +91,7 @@ def count_words_without_the_end(original, self, src_lengths):
 def let_no_word_follow_the_end(original, self, step, lprobs, *args, **kwargs):
     """--match-source-len makes the end certain where it must come, but fairseq lets other words compete with it.
 
-    What they continue becomes too long and gets a score of -inf; the n-best lists of a batch's short sentences had it.
+    Hypotheses that go on with those become too long and get a score of -inf, in the n-best lists of short sentences.
     """
     lprobs[step >= self.max_len_a * self.src_lengths + self.max_len_b] = -torch.inf
     return original(self, step, lprobs, *args, **kwargs)  # sets the log-probability of the end to 0
@@ -121,7 +121,7 @@ def name_the_options_of_lengths(original, generator, *args, **kwargs):
 def compare_with_the_last_words(original, self, tokens, lprobs, bsz, beam_size, step):
     """--no-repeat-ngram-size on CPU compares with the empty end of the buffer, and so has no effect."""
     said = tokens[:, : step + 1]
-    if self.no_repeat_ngram_size == 1:
+    if self.no_repeat_ngram_size == 1:  # the last 0 words are a case of their own, and the first token is no word
         return lprobs.scatter_(1, said[:, 1:], -torch.inf)
     return original(self, said, lprobs, bsz, beam_size, step)
 

@@ -76,15 +76,14 @@ def correct_options(original, parser, *args, **kwargs):
     refuse_bad_values(namespace)
     _refuse_processes_without_devices(namespace)
     _refuse_asynchronous_writing_without_iopath(namespace)
-    if hasattr(namespace, "max_update"):
-        _refuse_useless_validation(namespace)
     _refuse_pretraining_in_no_language(namespace)
     _refuse_tasks_of_other_models(namespace)
-    if hasattr(namespace, "max_update") and namespace.optimizer is None:
-        raise UsageError("--optimizer is missing: give --optimizer adam, or another that --help lists")
-    if hasattr(namespace, "buffer_size"):
+    if hasattr(namespace, "max_update"):  # fairseq-train
+        _refuse_useless_validation(namespace)
+        _refuse_training_without_optimizer(namespace)
+    elif hasattr(namespace, "buffer_size"):  # fairseq-interactive
         mend_interactive()
-    elif hasattr(namespace, "nbest"):
+    elif hasattr(namespace, "nbest"):  # fairseq-generate
         _divide_sentences_among_shards(namespace)
         _score_with_sacrebleu(namespace)
     return parsed
@@ -145,6 +144,12 @@ def _refuse_useless_validation(namespace: argparse.Namespace) -> None:
             )
     if namespace.patience > 0 and namespace.disable_validation:
         raise UsageError("--patience counts validations, of which --disable-validation leaves none: give one of them")
+
+
+def _refuse_training_without_optimizer(namespace: argparse.Namespace) -> None:
+    """fairseq notices only after it has loaded the data, and names none to give."""
+    if namespace.optimizer is None:
+        raise UsageError("--optimizer is missing: give --optimizer adam, or another that --help lists")
 
 
 def _refuse_pretraining_in_no_language(namespace: argparse.Namespace) -> None:

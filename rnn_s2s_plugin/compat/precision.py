@@ -99,9 +99,9 @@ def amp_on_cpu(original, task, sample, model, criterion, optimizer, *args, **kwa
 
 @contextmanager
 def autocast_on_cpu() -> Iterator[None]:
-    """Products in bfloat16.
+    """Matrix products in bfloat16.
 
-    Where oneDNN does not know it (x86 without AVX-512), an LSTM would end with a RuntimeError; PyTorch's own is used.
+    Where oneDNN has no bfloat16 (x86 without AVX-512), its LSTM ends with a RuntimeError, so PyTorch's own is used.
     """
     layers = nullcontext() if onednn_has_bfloat16() else torch.backends.mkldnn.flags(enabled=False, allow_tf32=False)
     with torch.autocast("cpu", torch.bfloat16), layers:

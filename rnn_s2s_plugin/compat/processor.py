@@ -56,7 +56,10 @@ def _products_are_float32() -> bool:
 
 
 def onednn_has_bfloat16() -> bool:
-    """Not every processor can do it. Where there is no oneDNN, PyTorch has its own bfloat16 and nothing is missing."""
+    """Whether products and layers can be computed in bfloat16.
+
+    oneDNN does so on some processors only; without oneDNN, PyTorch has its own bfloat16 and nothing is missing.
+    """
     return not torch.backends.mkldnn.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 

@@ -1,4 +1,4 @@
-"""What resumed training needs to end as if it had not been interrupted, and fairseq does not keep or restore."""
+"""State that fairseq does not save or restore, so that resumed training ends as if it had not been interrupted."""
 
 import logging
 import sys
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def _count_of_patience() -> dict:
-    """Where fairseq-train keeps the best validation and how many came after it; empty before the first."""
+    """Where fairseq-train keeps the best validation and the number of those since; empty before the first."""
     script = sys.modules["__main__"]  # if it is fairseq_cli/train.py itself
     return vars(getattr(script, "should_stop_early", train.should_stop_early))
 
@@ -39,7 +39,7 @@ def continue_count_of_patience(original, trainer, filename, reset_optimizer=Fals
 
 @mend(train, "train")
 def end_where_training_has_ended(original, cfg, trainer, *args):
-    """The same command again trains on each time: an epoch beyond --patience, an update beyond the other limits."""
+    """Given again, a command trains on each time: an epoch beyond --patience, an update beyond the other limits."""
     updates, bad = trainer.get_num_updates(), _count_of_patience().get("num_runs", 0)
     for option, limit, reached in (
         ("--max-update", cfg.optimization.max_update, updates),

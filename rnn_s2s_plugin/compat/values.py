@@ -4,12 +4,12 @@ import argparse
 import ast
 import json
 import os
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, List, Tuple
 
 from fairseq.data.encoders import TOKENIZER_REGISTRY
 from fairseq.dataclass.configs import GenerationConfig
 
-from ..errors import UsageError
+from ..errors import UsageError, flag
 
 SUBWORD_FILES = {"subword_nmt": "bpe_codes", "fastbpe": "bpe_codes", "sentencepiece": "sentencepiece_model"}
 POST_PROCESSES = "sentencepiece wordpiece letter silence _EOW subword_nmt @@ none".split()
@@ -20,7 +20,7 @@ def refuse_bad_values(namespace: argparse.Namespace) -> None:
     for name, is_good, wanted in VALUES:
         value = getattr(namespace, name, None)
         if value is not None and not is_good(value):
-            raise UsageError(f"--{name.replace('_', '-')} {value}: {wanted}")
+            raise UsageError(f"{flag(name)} {value}: {wanted}")
     if hasattr(namespace, "nbest"):
         _refuse_impossible_searches(namespace)
     _refuse_incomplete_processing(namespace)
@@ -33,7 +33,7 @@ def _refuse_incomplete_processing(namespace: argparse.Namespace) -> None:
     path = getattr(namespace, option, None)
     if option and not _can_be_read(path or "???"):
         where = "" if path in (None, "???") else f"; there is none at {path}"  # ??? is omegaconf's "missing"
-        raise UsageError(f"--bpe {subwords} needs --{option.replace('_', '-')}, the file of its subwords{where}")
+        raise UsageError(f"--bpe {subwords} needs {flag(option)}, the file of its subwords{where}")
     languages = [getattr(namespace, f"{side}_lang", None) for side in ("source", "target")]
     if getattr(namespace, "tokenizer", None) == "moses" and None in languages:
         raise UsageError("--tokenizer moses needs --source-lang and --target-lang")
@@ -43,17 +43,7 @@ def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
     """Generation options that are valid individually but not together."""
     beam, groups = namespace.beam, namespace.diverse_beam_groups
     reads_lines = hasattr(namespace, "buffer_size")
-    searches = " and ".join(
-        flag
-        for flag, chosen in (
-            ("--sampling", namespace.sampling),
-            ("--diverse-beam-groups", groups > 0),
-            ("--match-source-len", namespace.match_source_len),
-            ("--diversity-rate", namespace.diversity_rate > -1),
-            ("--constraints", namespace.constraints),
-        )
-        if chosen
-    )
+    searches = _special_searches(namespace)
     for impossible, sentence in (
         (namespace.nbest > beam, f"--nbest {namespace.nbest} needs a --beam of at least as many, not {beam}"),
         (groups > 0 and beam % groups, f"--diverse-beam-groups {groups} must divide --beam {beam}"),
@@ -65,7 +55,7 @@ def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
             namespace.constraints and not reads_lines,
             "--constraints come with the lines that fairseq-interactive reads, and this command reads none",
         ),
-        (" and " in searches, f"{searches} are searches of their own: give one of them"),
+        (len(searches) > 1, f"{' and '.join(searches)} are searches of their own: give one of them"),
         (reads_lines and namespace.score_reference, "--score-reference is for fairseq-generate, which has references"),
         (reads_lines and namespace.prefix_size > 0, "--prefix-size is for fairseq-generate, which has references"),
         (
@@ -79,6 +69,18 @@ def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
     ):
         if impossible:
             raise UsageError(sentence)
+
+
+def _special_searches(namespace: argparse.Namespace) -> List[str]:
+    """The options given that replace beam search by another search."""
+    chosen = {
+        "--sampling": namespace.sampling,
+        "--diverse-beam-groups": namespace.diverse_beam_groups > 0,
+        "--match-source-len": namespace.match_source_len,
+        "--diversity-rate": namespace.diversity_rate > -1,
+        "--constraints": namespace.constraints,
+    }
+    return [option for option, given in chosen.items() if given]
 
 
 def _is_dictionary_by(parse: Callable[[str], Any]) -> Callable[[Any], bool]:

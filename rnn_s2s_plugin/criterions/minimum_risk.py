@@ -34,7 +34,7 @@ from .fused_label_smoothed_cross_entropy import FusedLabelSmoothedCrossEntropyCr
 
 NAME = "minimum_risk"
 logger = logging.getLogger(__name__)
-LONGEST = {"max_len_a": 1.5, "max_len_b": 10}  # a candidate without end would delay its whole batch
+LONGEST = {"max_len_a": 1.5, "max_len_b": 10}  # a candidate that never ends would delay its whole batch
 
 
 @dataclass

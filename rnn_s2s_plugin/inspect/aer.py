@@ -18,9 +18,9 @@ def main(arguments: List[str]) -> None:
     parser.add_argument("--one-based", action="store_true", help="positions in GOLD start at 1")
     args = parser.parse_args(arguments)
     gold = read_alignments(args.gold, args.one_based)
-    wide = max(map(len, args.files))
+    width = max(map(len, args.files))
     for path in args.files:
-        name = f"{path:{wide}} against gold {args.gold}"
+        name = f"{path:{width}} against gold {args.gold}"
         print(report(name, [alignment.possible for alignment in read_alignments(path)], gold))
 
 

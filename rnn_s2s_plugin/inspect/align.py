@@ -1,5 +1,6 @@
 """``inspect align DATA --path CHECKPOINT …``: attention as a word alignment, and how good it is."""
 
+import argparse
 from typing import List, Optional, Sequence
 
 import numpy as np
@@ -16,6 +17,26 @@ from .sentences import Inspection
 
 def main(arguments: List[str]) -> None:
     """The command line."""
+    args = options.parse_args_and_arch(alignment_parser(), input_args=arguments)
+    if not args.forced and (args.gold or args.aligner):
+        raise UsageError("--gold and --aligner align the references: give --forced")
+    if args.output:
+        check_file("--output", args.output)
+    _, inspections = inspect_from(args, gates=False)
+    if inspections[0].attention is None:
+        raise UsageError(f"--path {args.path} has no attention, so nothing to align by")
+    weights = attention_between_words(inspections, args.post_process, args.head)
+    alignments = [links_of(matrix) for matrix in weights]
+    if args.output:
+        write_alignments(args.output, alignments)
+    print_figures(inspections, weights, alignments, args.under, args.over)
+    for title, path, one_based in (("gold", args.gold, args.one_based), ("aligner", args.aligner, False)):
+        if path:
+            compare_with(title, path, one_based, inspections, weights, alignments)
+
+
+def alignment_parser() -> argparse.ArgumentParser:
+    """The options of this command, besides those of fairseq-interactive."""
     parser = model_parser(
         "align",
         "Turn attention into word alignments (Pharaoh format) and measure them: alignment error rate, attention "
@@ -36,28 +57,17 @@ def main(arguments: List[str]) -> None:
     group.add_argument(
         "--over", type=float, default=2.0, help="source words that get more are over-translated (default: %(default)s)"
     )
-    args = options.parse_args_and_arch(parser, input_args=arguments)
-    if not args.forced and (args.gold or args.aligner):
-        raise UsageError("--gold and --aligner align the references: give --forced")
-    if args.output:
-        check_file("--output", args.output)
-    _, inspections = inspect_from(args, gates=False)
-    if inspections[0].attention is None:
-        raise UsageError(f"--path {args.path} has no attention, so nothing to align by")
-    weights = attention_between_words(inspections, args.post_process, args.head)
-    alignments = [links_of(matrix) for matrix in weights]
-    if args.output:
-        write_alignments(args.output, alignments)
-    print_figures(inspections, weights, alignments, args.under, args.over)
-    for title, path, one_based in (("gold", args.gold, args.one_based), ("aligner", args.aligner, False)):
-        if path:
-            compare_with(title, path, one_based, inspections, weights, alignments)
+    return parser
 
 
 def attention_between_words(
     inspections: Sequence[Inspection], scheme: Optional[str], head: Optional[int]
 ) -> List[np.ndarray]:
-    """Attention weights (target words, source words) of each sentence."""
+    """Attention weights (target words, source words) of each sentence.
+
+    Raises:
+        UsageError: if the model does not have that head.
+    """
     heads = len(inspections[0].attention)
     if head is not None and not 1 <= head <= heads:
         raise UsageError(f"--head {head}: the model has heads 1 to {heads}")
@@ -91,7 +101,11 @@ def compare_with(
     weights: Sequence[np.ndarray],
     alignments: Sequence[Links],
 ) -> None:
-    """Prints the error rate against a file with one line per sentence of the input or split."""
+    """Prints the error rate against a file with one line per sentence of the input or split.
+
+    Raises:
+        UsageError: if the file has too few lines, or links words that are not there.
+    """
     gold = read_alignments(path, one_based)
     if max(inspection.number for inspection in inspections) >= len(gold):
         raise UsageError(f"{path} has {len(gold)} lines, fewer than there are sentences")

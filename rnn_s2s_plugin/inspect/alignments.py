@@ -45,7 +45,16 @@ def read_alignments(path: str, one_based: bool = False) -> List[Gold]:
 
 
 def read_links(line: str, first: int, where: str) -> Gold:
-    """Parses a line of such a file; ``where`` names it in errors, ``first`` is the number of the first word."""
+    """Parses a line of such a file.
+
+    Args:
+        line: the links of a sentence pair.
+        first: number of the first word, 0 or 1.
+        where: names the line in errors.
+
+    Raises:
+        UsageError: as :func:`read_alignments`.
+    """
     sure, possible = set(), set()
     for text in line.split():
         match = re.fullmatch(r"(\d+)([-p?])(\d+)", text)

@@ -6,7 +6,7 @@ from typing import List, Optional, Sequence, Tuple
 from fairseq import options
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
-from ..errors import UsageError
+from ..errors import UsageError, flag
 from .sentences import Inspection, LoadedModel, Sentence, inspect_sentences, load, read_file, read_split
 
 # Options of fairseq-interactive that change its output to something other than the best translation.
@@ -27,7 +27,7 @@ def model_parser(command: str, description: str) -> argparse.ArgumentParser:
     parser = options.get_interactive_generation_parser()
     parser.prog = f"python -m rnn_s2s_plugin.inspect {command}"
     parser.description = f"{description} Options are those of fairseq-interactive, and the last group below."
-    # Shown in the help as fairseq does; None tells whether they were given.
+    # None tells that they were not given.
     parser.set_defaults(input=None, gen_subset=None)
     return parser
 
@@ -63,7 +63,7 @@ def inspect_from(args: argparse.Namespace, gates: bool = True) -> Tuple[LoadedMo
     given.update(nbest=cfg.generation.nbest > 1, fp16=cfg.common.fp16, bf16=cfg.common.bf16)
     for name, value in given.items():
         if value or value == "":  # --replace-unk without a file
-            raise UsageError(f"--{name.replace('_', '-')} has no effect here: leave it out")
+            raise UsageError(f"{flag(name)} has no effect here: leave it out")
     loaded = load(cfg)
     sentences = read_split(loaded, split) if split else read_file(loaded, args.input, args.reference)
     limit = args.limit if args.limit is not None or args.ids else args.limit_without_options
@@ -71,7 +71,11 @@ def inspect_from(args: argparse.Namespace, gates: bool = True) -> Tuple[LoadedMo
 
 
 def select(sentences: Sequence[Sentence], ids: Optional[str], limit: Optional[int]) -> List[Sentence]:
-    """The selected sentences, in the order of ``ids``."""
+    """The selected sentences, in the order of ``ids``.
+
+    Raises:
+        UsageError: for a limit below 1, or ids that are not the numbers of sentences.
+    """
     if limit is not None and limit < 1:
         raise UsageError(f"--limit must be at least 1, got {limit}")
     if ids is None:

@@ -41,8 +41,8 @@ def main(arguments: List[str]) -> None:
 
 def print_table(names: Sequence[str], results: Sequence[Result]) -> None:
     """Prints one line per output, the baseline first."""
-    wide = max(map(len, names))
-    print(f"{'':{wide}}    BLEU  mean ± 95 % interval        p")
+    width = max(map(len, names))
+    print(f"{'':{width}}    BLEU  mean ± 95 % interval        p")
     for name, result in zip(names, results):
         chance = "baseline" if result.p_value is None else f"{result.p_value:8.4f}"
-        print(f"{name:{wide}}  {result.score:6.2f}  {result.mean:6.2f} ± {result.ci:<12.2f}  {chance}")
+        print(f"{name:{width}}  {result.score:6.2f}  {result.mean:6.2f} ± {result.ci:<12.2f}  {chance}")

@@ -57,7 +57,11 @@ def main(arguments: List[str]) -> None:
 
 
 def read_bounds(text: str) -> List[int]:
-    """``"10,20"`` -> [10, 20]."""
+    """``"10,20"`` -> [10, 20].
+
+    Raises:
+        UsageError: unless these are increasing numbers from 1 on.
+    """
     try:
         bounds = [int(number) for number in text.split(",")]
     except ValueError:
@@ -84,13 +88,13 @@ def in_buckets(
 
 def draw(path: Path, outputs: Sequence[Output], tables: Sequence[Sequence[Bucket]]) -> None:
     """Draws BLEU above and length ratio below, with one bar per output in every bucket."""
-    wide = 0.8 / len(outputs)
+    width = 0.8 / len(outputs)
     with figure_file(path, 2, 1, (6.4, 5.2)) as axes:
         for index, (output, buckets) in enumerate(zip(outputs, tables)):
-            places = np.arange(len(buckets)) + (index + 0.5) * wide - 0.4
+            places = np.arange(len(buckets)) + (index + 0.5) * width - 0.4
             for axis, field in zip(axes[:, 0], ("bleu", "ratio")):
                 heights = [getattr(bucket, field) for bucket in buckets]
-                axis.bar(places, heights, wide * 0.92, color=COLOURS[index % len(COLOURS)], label=output.name)
+                axis.bar(places, heights, width * 0.92, color=COLOURS[index % len(COLOURS)], label=output.name)
         labels = [f"{bucket.name}\n({bucket.size})" for bucket in tables[0]]
         for axis, title in zip(axes[:, 0], ("BLEU", "length ratio")):
             axis.set_xticks(range(len(labels)), labels)

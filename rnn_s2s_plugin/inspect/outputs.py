@@ -68,14 +68,18 @@ def _column(lines: List[str], letter: str, size: int, scheme: Optional[str]) -> 
 
 
 def side_of(outputs: List[Output], side: str, path: Optional[str], scheme: Optional[str]) -> List[str]:
-    """``sources`` or ``references``, from a file or the first output that has them, checked against all outputs."""
-    flag = f"--{side[:-1]}"
+    """``sources`` or ``references``, from a file or the first output that has them.
+
+    Raises:
+        UsageError: if there are none, or they do not belong to all outputs.
+    """
+    option = f"--{side[:-1]}"
     if path is not None:
         lines = [joined(line, scheme) for line in read_lines(path)]
     else:
         known = [getattr(output, side) for output in outputs if getattr(output, side) is not None]
         if not known:
-            raise UsageError(f"{flag} FILE is missing, and no output of fairseq-generate is given that holds {side}")
+            raise UsageError(f"{option} FILE is missing, and no output of fairseq-generate is given that holds {side}")
         lines = known[0]
         if any(other != lines for other in known[1:]):
             raise UsageError(f"the outputs were made of different {side}: compare outputs of one test set")

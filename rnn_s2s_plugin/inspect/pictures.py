@@ -137,9 +137,9 @@ def draw_convolution(path: Path, shares: Sequence[np.ndarray]) -> None:
     with figure_file(path, len(shares), 1, (4.6, 2.2 * len(shares))) as grid:
         for number, (axes, rows) in enumerate(zip(grid[:, 0], shares), start=1):
             lags = np.arange(rows.shape[1])
-            wide = 0.8 / len(rows)
+            width = 0.8 / len(rows)
             for head, row in enumerate(rows):
-                axes.bar(lags + (head + 0.5) * wide - 0.4, row, wide, color=COLOURS[head % len(COLOURS)])
+                axes.bar(lags + (head + 0.5) * width - 0.4, row, width, color=COLOURS[head % len(COLOURS)])
             axes.set_xticks(lags, ["now", *(f"−{lag}" for lag in lags[1:])])
             axes.set_ylabel(f"share, layer {number}")
             tidy(axes)

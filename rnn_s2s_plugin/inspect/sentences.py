@@ -49,7 +49,7 @@ class LoadedModel(NamedTuple):
 
     model: RNNSeq2SeqModel
     task: Any
-    cfg: Any  # fairseq's, of generation
+    cfg: Any  # fairseq's configuration of the command
     name: str
 
 
@@ -85,7 +85,11 @@ def read_split(loaded: LoadedModel, split: str) -> Iterator[Sentence]:
 
 
 def read_file(loaded: LoadedModel, path: str, reference: Optional[str]) -> Iterator[Sentence]:
-    """Sentences from a file, or standard input for ``-``; ``--tokenizer`` and ``--bpe`` split text and references."""
+    """Sentences from a file, or standard input for ``-``; ``--tokenizer`` and ``--bpe`` split text and references.
+
+    Raises:
+        UsageError: if a file cannot be read, or they differ in their numbers of lines.
+    """
     lines = read_lines(path)
     references = read_lines(reference) if reference is not None else [None] * len(lines)
     if len(lines) != len(references):

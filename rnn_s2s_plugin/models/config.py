@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from omegaconf import OmegaConf
 
-from ..errors import UsageError
+from ..errors import UsageError, flag
 from ..modules.attention import SCORES
 from ..modules.bridge import BRIDGES
 from ..modules.conv_attention import CONTEXT_CONVS
@@ -189,11 +189,6 @@ POSITIVE = (
 ).split()
 NOT_NEGATIVE = ("linear_conv_kernel", "attention_location_filters", "residual_from")
 RATES = ("dropout", "embed_dropout", "output_dropout", "attention_dropout", "word_dropout")
-
-
-def flag(name: str) -> str:
-    """``encoder_cell`` -> ``--encoder-cell``."""
-    return "--" + name.replace("_", "-")
 
 
 def check(cfg: Seq2SeqConfig) -> None:

@@ -73,21 +73,11 @@ class RNNDecoder(FairseqIncrementalDecoder):
 
         below = 1 if cfg.attention_query == "first" else cfg.decoder_layers
         input_dim = cfg.decoder_embed_dim + (self.features_dim if cfg.input_feeding else 0)
-        self.stack = decoder_stack(
-            cfg, below, input_dim, context_dim=0, residual_from=cfg.residual_from, dropout=self.dropout
+        self.stack = decoder_stack(cfg, range(1, below + 1), input_dim, 0, self.dropout)
+        above = range(below + 1, cfg.decoder_layers + 1)
+        self.upper_stack = (
+            decoder_stack(cfg, above, cfg.decoder_hidden_size, source_dim, self.dropout) if above else None
         )
-        self.upper_stack = None
-        if cfg.decoder_layers > below:
-            # The layers above keep their numbers: residual connections start where the option says.
-            residual_from = cfg.residual_from and max(1, cfg.residual_from - below)
-            self.upper_stack = decoder_stack(
-                cfg,
-                cfg.decoder_layers - below,
-                cfg.decoder_hidden_size,
-                context_dim=source_dim,
-                residual_from=residual_from,
-                dropout=self.dropout,
-            )
         self.attention = build_attention(cfg, source_dim) if self.attends else None
         layers = [*self.stack.layers, *(self.upper_stack.layers if self.upper_stack else [])]
         state_shapes = [layer.state_shapes for layer in layers]
@@ -241,7 +231,11 @@ class RNNDecoder(FairseqIncrementalDecoder):
 
 
 def parse_cutoffs(text: str, vocabulary: int, dim: int) -> List[int]:
-    """``"1000,5000"`` -> [1000, 5000], for a vocabulary larger than that and features of ``dim`` dims."""
+    """``"1000,5000"`` -> [1000, 5000], the cutoffs of an adaptive softmax.
+
+    Raises:
+        UsageError: unless they increase, stay below the vocabulary, and leave dims for the last cluster.
+    """
     try:
         cutoffs = [int(number) for number in text.split(",")]
     except ValueError:
@@ -259,26 +253,23 @@ def parse_cutoffs(text: str, vocabulary: int, dim: int) -> List[int]:
 
 
 def decoder_stack(
-    cfg: Seq2SeqConfig, layers: int, input_dim: int, context_dim: int, residual_from: int, dropout: nn.Module
+    cfg: Seq2SeqConfig, numbers: range, input_dim: int, context_dim: int, dropout: nn.Module
 ) -> RecurrentStack:
-    """``layers`` recurrent layers of the decoder, each of which gets a context of ``context_dim`` besides its input."""
-    dims = [input_dim, *[cfg.decoder_hidden_size] * (layers - 1)]
-    return RecurrentStack(
-        [
-            recurrence(
-                cfg.decoder_cell,
-                dim + context_dim,
-                cfg.decoder_hidden_size,
-                cfg.linear_conv_kernel,
-                cfg.linear_output_gate,
-            )
-            for dim in dims
-        ],
-        input_dim,
-        residual_from,
-        cfg.layer_norm,
-        dropout,
-    )
+    """The decoder's layers of these numbers (from 1), each of which gets a context besides its input."""
+    dims = [input_dim, *[cfg.decoder_hidden_size] * (len(numbers) - 1)]
+    layers = [
+        recurrence(
+            cfg.decoder_cell,
+            dim + context_dim,
+            cfg.decoder_hidden_size,
+            cfg.linear_conv_kernel,
+            cfg.linear_output_gate,
+        )
+        for dim in dims
+    ]
+    # The option counts the decoder's layers, a stack its own.
+    residual_from = cfg.residual_from and max(1, cfg.residual_from - numbers.start + 1)
+    return RecurrentStack(layers, input_dim, residual_from, cfg.layer_norm, dropout)
 
 
 def build_attention(cfg: Seq2SeqConfig, source_dim: int) -> nn.Module:

@@ -5,10 +5,10 @@ This applies to new models only. The options in a checkpoint are what its model 
 
 from typing import Any, Callable, Dict, NamedTuple, Type
 
-from ..errors import UsageError
+from ..errors import UsageError, flag
 from ..modules.attention import SCORES
 from ..modules.linear_recurrence import LINEAR_CELLS
-from .config import Seq2SeqConfig, flag, given_options
+from .config import Seq2SeqConfig, given_options
 
 
 class Effect(NamedTuple):

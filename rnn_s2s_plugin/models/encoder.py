@@ -18,7 +18,7 @@ UNLIMITED = int(1e6)
 
 
 class EncoderOut(NamedTuple):
-    """What the decoder gets to know about the source. B sentences; the decoder has B * beams rows."""
+    """What the decoder is given about the source: of B sentences, for B * beams rows of the decoder."""
 
     states: Tensor  # (B, S, D), s_i in the order of the source tokens
     padding: Tensor  # (B, S), True where there is no word

@@ -68,7 +68,11 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
 
 
 def build_embeddings(cfg: Seq2SeqConfig, source: Any, target: Any) -> Tuple[nn.Embedding, nn.Embedding]:
-    """Source and target embedding, which are the same module with ``--share-all-embeddings``."""
+    """Source and target embedding, which are the same module with ``--share-all-embeddings``.
+
+    Raises:
+        UsageError: if they would be shared but the dictionaries differ, or if a file of vectors cannot be used.
+    """
     if not cfg.share_all_embeddings:
         return (
             embedding(source, cfg.encoder_embed_dim, cfg.encoder_embed_path, cfg.encoder_freeze_embed, "encoder"),
@@ -95,14 +99,14 @@ def embedding(dictionary: Any, dim: int, path: Optional[str], frozen: bool, side
     return matrix
 
 
-def read_vectors(path: str, dim: int, flag: str) -> Dict[str, Any]:
+def read_vectors(path: str, dim: int, option: str) -> Dict[str, torch.Tensor]:
     """Word vectors from a text file with a word and its numbers on every line, and possibly a header of two numbers.
 
     Raises:
         UsageError: if the file is missing, or a line is not a word and ``dim`` numbers.
     """
     if not os.path.isfile(path):
-        raise UsageError(f"{flag}: there is no file {path}")
+        raise UsageError(f"{option}: there is no file {path}")
     vectors = {}
     with open(path, encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
@@ -110,9 +114,9 @@ def read_vectors(path: str, dim: int, flag: str) -> Dict[str, Any]:
             if number == 1 and len(values) == 1:
                 continue
             if len(values) != dim:
-                raise UsageError(f"{flag}: line {number} of {path} has {len(values)} numbers, the model needs {dim}")
+                raise UsageError(f"{option}: line {number} of {path} has {len(values)} numbers, the model needs {dim}")
             try:
                 vectors[word] = torch.tensor([float(value) for value in values])
             except ValueError as error:
-                raise UsageError(f"{flag}: line {number} of {path} does not hold numbers ({error})") from None
+                raise UsageError(f"{option}: line {number} of {path} does not hold numbers ({error})") from None
     return vectors

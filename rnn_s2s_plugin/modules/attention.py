@@ -8,7 +8,7 @@ Shapes: B sentences, T target positions, S source positions, H heads, D dims of 
 
 import math
 from contextlib import nullcontext
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 import torch.nn as nn
@@ -61,15 +61,15 @@ class Attention(nn.Module):
     concat_norm    g v/|v| · tanh(W_q h_t + W_k s_i + b) the same with a normalised v (Salimans & Kingma 2016)
     ============== ===================================== ===========================================
 
-    With one head the context is the sum in the equation. With several, every head has its own slice of the query and of
-    the projected keys and values, and the contexts are concatenated and projected back to ``source_dim``
-    (Vaswani et al. 2017, section 3.2.2).
+    With one head the context is the sum in the equation. With several, every head has its own slice of both sides of
+    the score and of projected values W_v s_i; the contexts of all heads are concatenated and projected to
+    ``source_dim`` (Vaswani et al. 2017, section 3.2.2).
 
     Args:
         score: one of :data:`SCORES`.
         query_dim: dims of h_t.
         source_dim: dims of s_i, and of the context.
-        dim: dims of projected queries and keys; for ``dot`` and ``general`` it is ``query_dim``.
+        dim: dims of projected queries and keys; ignored by ``dot`` and ``general``, which compare in ``query_dim``.
         heads: number of heads; must divide ``dim`` and ``source_dim``.
         dropout: rate at which attention weights are dropped in training.
         location_filters: number of filters over the weights of the previous step, whose features enter the ``concat``
@@ -127,16 +127,18 @@ class Attention(nn.Module):
         keys, values = self._split_heads(self.key_proj(source)), self._split_heads(self.value_proj(source))
         return AttentionMemory(keys, values, padding)
 
-    def forward(self, query: Tensor, memory: AttentionMemory, previous: Optional[Tensor] = None):
+    def forward(
+        self, query: Tensor, memory: AttentionMemory, previous: Optional[Tensor] = None
+    ) -> Tuple[Tensor, Tensor]:
         """
         Args:
             query: (R, T, query_dim), where R is B or a multiple of B; the rows of a sentence (its beams) are adjacent.
             memory: from :meth:`project_keys`.
-            previous: (R, T, S), the weights of the previous step, only for location features.
+            previous: (R, T, S), the weights of the previous step, averaged over heads; only for location features.
 
         Returns:
             contexts (R, T, source_dim) and the weights (R, H, T, S), which sum to one over the words of the source
-            and are exactly zero on padding.
+            and are exactly zero on padding; uniform over all S positions for a source without words.
         """
         rows, length = query.shape[:2]
         keys, values, padding = memory
@@ -216,9 +218,8 @@ class _AdditiveScore(torch.autograd.Function):
     SLICE_ELEMENTS = 1 << 21
 
     @staticmethod
-    def _slices(query: Tensor, keys: Tensor):
-        per_step = keys.numel()
-        width = max(1, _AdditiveScore.SLICE_ELEMENTS // max(1, per_step))
+    def _slices(query: Tensor, keys: Tensor) -> List[slice]:
+        width = max(1, _AdditiveScore.SLICE_ELEMENTS // max(1, keys.numel()))
         return [slice(start, start + width) for start in range(0, query.size(2), width)]
 
     @staticmethod

@@ -1,14 +1,14 @@
 """The initial decoder state from the encoder states:  h_0 = bridge(s).
 
-======== ==================================================== ================================================
+======== ===================================================== =====================================================
 bridge   h_0 of decoder layer j (and c_0 of an LSTM likewise)  source
-======== ==================================================== ================================================
+======== ===================================================== =====================================================
 zero     0
 last     the final state of an encoder layer, mapped linearly  Sutskever et al. 2014
          if sizes differ
-mean     tanh(W_j mean_i s_i + b)                              Sennrich et al. 2017 (Nematus), section 2
-mlp      tanh(W_j [→s_S; ←s_1] + b)                            Bahdanau et al. 2015, appendix A.2.2
-======== ==================================================== ================================================
+mean     tanh(W_j mean_i s_i + b_j)                            Sennrich et al. 2017 (Nematus), section 2
+mlp      tanh(W_j [→s_S; ←s_1] + b_j)                          Bahdanau et al. 2015, appendix A.2.2 (of ←s_1 alone)
+======== ===================================================== =====================================================
 """
 
 from typing import Optional, Sequence, Tuple

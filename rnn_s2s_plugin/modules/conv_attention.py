@@ -160,7 +160,7 @@ class ConvAttention(nn.Module):
         memory: AttentionMemory,
         past: Optional[Tensor] = None,
         previous: Optional[Tensor] = None,
-    ):
+    ) -> Tuple[Tensor, Tensor, Tensor]:
         """
         Args:
             query: (batch, T, query_dim).

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from .gradients import once_differentiable
 
-# Logits per slice of positions, and the fewest positions of a slice, which fast matrix products need.
+# Logits of a slice of positions, and its fewest positions: matrix products with fewer rows are slow.
 SLICE_LOGITS = {"cpu": 1 << 21, "cuda": 1 << 26}
 SLICE_POSITIONS = 256
 # Gradients of logits are tiny: in float16 they are scaled up, but not so much that the sum over a slice overflows.

@@ -23,12 +23,12 @@ LONGEST_SPAN = 16
 class LinearRecurrence(nn.Module):
     """One layer of minGRU or minLSTM (Feng et al. 2024, "Were RNNs all we needed?"), in one direction.
 
-    ======== ================================ ========================= =====================
-    cell     gates                            a_t                       b_t
-    ======== ================================ ========================= =====================
-    mingru   z_t = σ(W_z x_t)                 1 - z_t                   z_t ⊙ h̃_t
-    minlstm  f_t = σ(W_f x_t), i_t = σ(W_i x) f_t / (f_t + i_t)         i_t / (f_t + i_t) ⊙ h̃_t
-    ======== ================================ ========================= =====================
+    ======== ================================== =================== =========================
+    cell     gates                              a_t                 b_t
+    ======== ================================== =================== =========================
+    mingru   z_t = σ(W_z x_t)                   1 - z_t             z_t ⊙ h̃_t
+    minlstm  f_t = σ(W_f x_t), i_t = σ(W_i x_t) f_t / (f_t + i_t)   i_t / (f_t + i_t) ⊙ h̃_t
+    ======== ================================== =================== =========================
 
     with h̃_t = W_h x_t (all with a bias). ``conv_kernel`` > 0 puts a short causal depthwise convolution with SiLU
     before the gates (Gu & Dao 2023, section 3.4); ``output_gate`` gives y_t = silu(W_o x_t) ⊙ h_t (Lei et al. 2018 and
@@ -77,7 +77,9 @@ class LinearRecurrence(nn.Module):
         conv = ((self.conv.kernel - 1, self.conv.dim),) if self.conv is not None else ()
         return ((self.hidden_dim,), *conv)
 
-    def forward(self, x: Tensor, state: Optional[Tuple[Tensor, ...]] = None, lengths: Optional[Tensor] = None):
+    def forward(
+        self, x: Tensor, state: Optional[Tuple[Tensor, ...]] = None, lengths: Optional[Tensor] = None
+    ) -> Tuple[Tensor, Tuple[Tensor, ...]]:
         """
         Args:
             x: (batch, length, input_dim).

@@ -1,4 +1,7 @@
-"""From decoder features to the vocabulary:  y_t = softmax(W_y o_t + b_y)  with  o_t = [h_t; c_t]  or a factor of it."""
+"""From decoder features to the vocabulary:  y_t = softmax(W_y o_t + b_y).
+
+o_t is [h_t; c_t] or, if the output matrix is factored, activation(W_o [h_t; c_t]).
+"""
 
 from typing import Any, Callable
 

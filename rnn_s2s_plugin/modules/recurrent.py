@@ -95,7 +95,9 @@ class NonlinearRecurrence(nn.Module):
         """Shape, per sentence, of every tensor of the state."""
         return ((self.hidden_dim,),) * (1 + self.has_cell_state)
 
-    def forward(self, x: Tensor, state: Optional[State] = None, lengths: Optional[Tensor] = None):
+    def forward(
+        self, x: Tensor, state: Optional[State] = None, lengths: Optional[Tensor] = None
+    ) -> Tuple[Tensor, State]:
         """
         Args:
             x: (batch, length, input_dim).
@@ -126,11 +128,11 @@ class NonlinearRecurrence(nn.Module):
     def _is_packed_for(self, x: Tensor) -> bool:
         return self.packed is not None and self.packed.serves(x, *self.rnn.all_weights[0])
 
-    def _step(self, x: Tensor, h: Tensor, c: Tensor):
+    def _step(self, x: Tensor, h: Tensor, c: Tensor) -> Tuple[Tensor, State]:
         h, c = lstm_step(self.packed(torch.cat([x, h], dim=1)), c)
         return h.unsqueeze(1), (h, c)
 
-    def _with_last_cell_state(self, x: Tensor, state, lengths: Tensor):
+    def _with_last_cell_state(self, x: Tensor, state: Any, lengths: Tensor) -> Tuple[Tensor, State]:
         # The LSTM's cell state at the last word is not among its outputs; only packing gives it. Packing costs a host
         # synchronisation and, on CPU, about twice the time, so it is done only for a bridge that needs it.
         packed = pack_padded_sequence(x, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
@@ -161,7 +163,9 @@ CELLS: Dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def recurrence(cell: str, input_dim: int, hidden_dim: int, conv_kernel: int = 0, output_gate: bool = False):
+def recurrence(
+    cell: str, input_dim: int, hidden_dim: int, conv_kernel: int = 0, output_gate: bool = False
+) -> nn.Module:
     """A layer with this cell; ``conv_kernel`` and ``output_gate`` apply to linear recurrences only."""
     options = {"conv_kernel": conv_kernel, "output_gate": output_gate} if cell in LINEAR_CELLS else {}
     return CELLS[cell](input_dim, hidden_dim, **options)

@@ -5,7 +5,7 @@ kernel (``scan_triton.py``). On a CPU it is limited by memory bandwidth, and a l
 position reads and writes every number just once. If a position has too few numbers to be worth an operation, the loop
 goes through many chunks of the sequence side by side, and the state that each chunk passes to the next is added
 afterwards (Martin & Cundy 2018, "Parallelizing linear recurrent neural nets over sequence length"). There are no
-divisions and logarithms, so gates near 0 and near 1 are as exact as in a step-by-step loop.
+divisions or logarithms, so gates near 0 and near 1 are as exact as in a step-by-step loop.
 """
 
 from importlib.util import find_spec

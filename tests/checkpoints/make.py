@@ -20,6 +20,8 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 
 from conftest import run_fairseq, write_corpus  # noqa: E402
 
+from rnn_s2s_plugin.errors import flag  # noqa: E402
+
 TINY = {"encoder_embed_dim": 4, "encoder_hidden_size": 4, "decoder_embed_dim": 6, "decoder_hidden_size": 8}
 # name: architecture and options besides TINY
 FROZEN = {
@@ -35,7 +37,7 @@ FROZEN = {
 def freeze(name: str, data: Path, work: Path) -> None:
     """Trains a little and keeps the weights and options, without the optimizer."""
     arch, *options = FROZEN[name]
-    sizes = [f"--{key.replace('_', '-')}={value}" for key, value in TINY.items()]
+    sizes = [f"{flag(option)}={size}" for option, size in TINY.items()]
     task = ["--source-lang", "src", "--target-lang", "tgt"]
     if arch == "rnn_lm":
         task = ["--task", "language_modeling", "--sample-break-mode", "eos"]

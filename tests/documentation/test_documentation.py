@@ -13,7 +13,8 @@ from fairseq import options
 from fairseq.registry import REGISTRIES
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
-from rnn_s2s_plugin.models.config import FIELDS, flag
+from rnn_s2s_plugin.errors import flag
+from rnn_s2s_plugin.models.config import FIELDS
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").rglob("README.md"))]
 BLOCKS = [block for page in PAGES for block in blocks(page)]

@@ -120,7 +120,7 @@ class Subject:
         return output, extra["attn"] and extra["attn"][0]
 
     def log_probabilities(self, output: Tensor, model=None) -> Tensor:
-        """Not by ``get_normalized_probs`` if that would round to float32."""
+        """Not by ``get_normalized_probs``, which rounds to float32, but where an adaptive softmax has no logits."""
         if self.cfg.adaptive_softmax_cutoff is None:
             return torch.log_softmax(output, dim=-1)
         return (model or self.model).get_normalized_probs((output, {}), log_probs=True)
@@ -136,7 +136,7 @@ class Subject:
             return self.run(*self.batch)
 
     def loss(self, model=None) -> Tensor:
-        """Some scalar that every output for a word takes part in; the usual loss with an adaptive softmax."""
+        """A scalar that depends on every output for a word; the usual loss with an adaptive softmax."""
         model = model or self.model
         source, previous = self.batch_for(model)
         output, weights = self.decode(previous, self.encode(source, model), model)

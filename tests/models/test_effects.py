@@ -7,8 +7,7 @@ import torch
 from harness.options import MODELS, SMALL, fields, option_names, trials
 from harness.subject import Subject
 
-from rnn_s2s_plugin.errors import UsageError
-from rnn_s2s_plugin.models.config import flag
+from rnn_s2s_plugin.errors import UsageError, flag
 from rnn_s2s_plugin.models.effects import ALWAYS, EFFECTS
 from rnn_s2s_plugin.models.presets import PRESETS
 

@@ -9,7 +9,7 @@ from fairseq.tasks.translation import TranslationTask
 from harness.options import MODELS, SMALL, completed
 from harness.subject import SOURCE, TARGET
 
-from rnn_s2s_plugin.errors import UsageError
+from rnn_s2s_plugin.errors import UsageError, flag
 from rnn_s2s_plugin.models import config
 from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
 from rnn_s2s_plugin.models.rnn_lm import RNNLanguageModel
@@ -74,7 +74,7 @@ def test_impossible_combination(overrides, parts):
 @pytest.mark.parametrize("name, value", OUT_OF_RANGE)
 def test_value_out_of_range(name, value):
     sentence = refusal({name: value})
-    assert config.flag(name) in sentence and str(value) in sentence
+    assert flag(name) in sentence and str(value) in sentence
 
 
 def test_every_check_has_a_combination(monkeypatch):
