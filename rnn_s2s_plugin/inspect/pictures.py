@@ -163,7 +163,7 @@ def draw_gates(path: Path, inspection: Inspection) -> None:
         for axes, (name, dims), words in zip(grid[:, 0], order.items(), labels):
             values = bands(inspection.decays[name], dims)
             picture = draw_matrix(axes, values, [""] * len(values), words)
-            axes.set_ylabel(f"{recurrence_title(name)}\nlong ←  memory  → short", fontsize=9)
+            axes.set_ylabel(f"{recurrence_title(name)}\nshort ←  memory  → long", fontsize=9)
             axes.invert_yaxis()
         add_scale(picture, grid, "kept of the state, $a_t$")
 

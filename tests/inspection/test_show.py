@@ -9,9 +9,11 @@ import sys
 import numpy as np
 import pytest
 
+from rnn_s2s_plugin.inspect import pictures
 from rnn_s2s_plugin.inspect.__main__ import main
 from rnn_s2s_plugin.inspect.page import SCALE
-from rnn_s2s_plugin.inspect.pictures import draw_attention, plain, warn_of_missing_letters
+from rnn_s2s_plugin.inspect.pictures import draw_attention, draw_gates, plain, warn_of_missing_letters
+from rnn_s2s_plugin.inspect.sentences import Inspection
 from rnn_s2s_plugin.inspect.views import View
 
 pytest.importorskip("matplotlib")
@@ -139,6 +141,17 @@ def test_pictures_have_a_shape_to_look_at(source, target, heads, tmp_path, recwa
     height, width, _ = imread(tmp_path / "picture.png").shape
     assert height > 200  # else the name of the colour scale is cut
     assert width < 3 * height and height < 3 * width and not recwarn.list  # a matrix that collapses gives a warning
+
+
+def test_the_longest_memory_is_at_the_top_and_the_label_says_so(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(pictures, "add_scale", lambda picture, axes, label: seen.append(axes[0, 0]))
+    decays = {"encoder.stack.layers.0": np.array([[0.9, 0.1], [0.9, 0.1]])}
+    draw_gates(tmp_path / "gates.png", Inspection(0, ["a", "</s>"], ["b"], None, 0.0, [], [], None, decays))
+    (axes,) = seen
+    below, above = axes.get_ylim()
+    assert below < above and axes.images[0].get_array()[:, 0].tolist() == [0.1, 0.9]  # the last row is drawn on top
+    assert axes.get_ylabel().endswith("short ←  memory  → long")  # a label of the y-axis is read upwards
 
 
 def test_long_labels_are_shortened_and_dollars_escaped():
