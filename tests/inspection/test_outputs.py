@@ -70,6 +70,11 @@ def test_compare(files, capsys):
     assert "bs:200" in signature and "tok:none" in signature
 
 
+def test_an_output_does_not_differ_from_itself(files, capsys):
+    main(["compare", files["good"], files["good"], "--remove-bpe", "--samples", "50"])
+    assert capsys.readouterr().out.splitlines()[2].split()[-1] == "1.0000"
+
+
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
