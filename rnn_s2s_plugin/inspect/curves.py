@@ -69,6 +69,8 @@ def draw(path: Path, runs: Sequence[Tuple[str, Curves]], metrics: Sequence[str])
         for axes, metric in zip(grid[0], metrics):
             for index, (name, curves) in enumerate(runs):
                 draw_run(axes, name, curves, metric, COLOURS[index % len(COLOURS)])
+            if metric == "ppl":
+                axes.set_yscale("log")  # it begins near the size of the vocabulary and ends near 5
             axes.set_xlabel("updates")
             axes.set_ylabel(metric)
             axes.legend(frameon=False, fontsize=9)

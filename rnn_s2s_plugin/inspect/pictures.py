@@ -1,7 +1,9 @@
 """Draws pictures with matplotlib; the file name decides the format (PNG, SVG, PDF)."""
 
+import functools
 import logging
 import os
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator, List, Sequence
@@ -13,11 +15,22 @@ from ..files import check_file
 from .sentences import Inspection
 from .views import View, band_order, bands, recurrence_labels, recurrence_title
 
+logger = logging.getLogger(__name__)
+
 KINDS = (".png", ".svg", ".pdf")
 GRID = "#d9dee5"
 COLOURS = ("#1f5fa8", "#c8501e", "#2a7d46", "#7a3fa0", "#8a6d00", "#555f6b")
 # Fallbacks for letters that the default font lacks, such as Chinese or Hindi.
-FONTS = ("Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Arial Unicode MS")
+FONTS = (
+    "Noto Sans",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "WenQuanYi Zen Hei",
+    "Arial Unicode MS",
+)
+LONGEST = 40  # letters of a label; an address or a line without spaces would leave no room for the matrix
 
 
 def check_picture(option: str, path: Path) -> None:
@@ -61,10 +74,29 @@ def figure_file(path: Path, rows: int = 1, columns: int = 1, size: Sequence[floa
         yield axes
         partial = path.with_name(f"{path.stem}.partial{path.suffix}")
         # Without the date the same input gives the same file.
-        figure.savefig(partial, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)
+        with one_warning_of_missing_letters():
+            figure.savefig(partial, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)
         os.replace(partial, path)
     finally:
         pyplot.close(figure)
+
+
+@contextmanager
+def one_warning_of_missing_letters() -> Iterator[None]:
+    """matplotlib warns in two lines of every letter that its fonts lack, in every picture."""
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    for warning in caught:
+        if str(warning.message).startswith("Glyph "):
+            warn_of_missing_letters()
+        else:
+            warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
+
+
+@functools.lru_cache(maxsize=1)  # once is enough
+def warn_of_missing_letters() -> None:
+    """Says what the boxes in the pictures are."""
+    logger.warning("boxes in the pictures are letters that no font here has: install fonts for them, such as Noto's")
 
 
 def draw_matrix(axes: Any, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str = "") -> Any:
@@ -86,8 +118,14 @@ def draw_matrix(axes: Any, values: np.ndarray, rows: Sequence[str], columns: Seq
 
 
 def plain(labels: Sequence[str]) -> List[str]:
-    """Escapes dollar signs, which matplotlib would read as formulas."""
-    return [label.replace("$", r"\$") for label in labels]
+    """Shortens long labels, and escapes dollar signs, which matplotlib would read as formulas."""
+    short = [label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…" for label in labels]
+    return [label.replace("$", r"\$") for label in short]
+
+
+def letters(labels: Sequence[str]) -> int:
+    """Of the longest label, as it is drawn."""
+    return min(LONGEST, max(map(len, labels)))
 
 
 def add_scale(picture: Any, axes: Any, label: str) -> None:
@@ -101,13 +139,11 @@ def add_scale(picture: Any, axes: Any, label: str) -> None:
 def draw_attention(path: Path, view: View) -> None:
     """Draws the attention of a sentence, target words down and source words across; several heads side by side."""
     heads, rows, columns = view.attention.shape
-    across = min(heads, 4)
+    width = max(0.34 * columns, 0.07 * letters(view.source)) + 0.09 * letters(view.target)
+    across = min(heads, 4 if width < 8 else 2)  # a long sentence would be a strip too wide for any screen
     down = -(-heads // across)
-    longest = max(map(len, view.source))
-    size = (
-        1.4 + across * (0.34 * columns + 0.09 * max(map(len, view.target))),
-        down * (0.5 + 0.07 * longest + 0.3 * rows),
-    )
+    height = 0.5 + 0.07 * letters(view.source) + 0.3 * rows
+    size = 1.4 + across * width, max(2, down * height)  # the name of the colour scale needs some height, too
     with figure_file(path, down, across, size) as grid:
         for head, axes in enumerate(grid.ravel()):
             if head < heads:
@@ -127,7 +163,7 @@ def draw_gates(path: Path, inspection: Inspection) -> None:
         for axes, (name, dims), words in zip(grid[:, 0], order.items(), labels):
             values = bands(inspection.decays[name], dims)
             picture = draw_matrix(axes, values, [""] * len(values), words)
-            axes.set_ylabel(f"{recurrence_title(name)}\nlong ←  memory  → short", fontsize=9)
+            axes.set_ylabel(f"{recurrence_title(name)}\nshort ←  memory  → long", fontsize=9)
             axes.invert_yaxis()
         add_scale(picture, grid, "kept of the state, $a_t$")
 

@@ -5,8 +5,9 @@ import json
 import pytest
 import sacrebleu
 
+from rnn_s2s_plugin.inspect import curves as curves_command
 from rnn_s2s_plugin.inspect.__main__ import main
-from rnn_s2s_plugin.inspect.logs import read_log
+from rnn_s2s_plugin.inspect.logs import Curves, Point, read_log
 from rnn_s2s_plugin.inspect.outputs import read_output
 
 SOURCES = ["a b", "a b c d e", "a@@ b c d e f", "g h i"]
@@ -67,6 +68,11 @@ def test_compare(files, capsys):
     assert float(good.split()[1]) > float(bad.split()[1])
     assert 0 < float(bad.split()[-1]) <= 0.2
     assert "bs:200" in signature and "tok:none" in signature
+
+
+def test_an_output_does_not_differ_from_itself(files, capsys):
+    main(["compare", files["good"], files["good"], "--remove-bpe", "--samples", "50"])
+    assert capsys.readouterr().out.splitlines()[2].split()[-1] == "1.0000"
 
 
 @pytest.mark.parametrize(
@@ -157,3 +163,12 @@ def test_what_is_no_log_is_named(tmp_path):
     (tmp_path / "log").write_text("nothing\n")
     with pytest.raises(SystemExit, match="holds no figures of fairseq-train"):
         main(["curves", str(tmp_path / "log")])
+
+
+def test_perplexities_are_drawn_on_a_logarithmic_scale(monkeypatch, tmp_path):
+    pytest.importorskip("matplotlib")
+    scales = {}
+    monkeypatch.setattr(curves_command, "tidy", lambda axes: scales.update({axes.get_ylabel(): axes.get_yscale()}))
+    points = [Point(1, {"loss": 12.0, "ppl": 4096.0}), Point(2, {"loss": 3.0, "ppl": 8.0})]
+    curves_command.draw(tmp_path / "curves.png", [("run", Curves([], [], points))], ["loss", "ppl"])
+    assert scales == {"loss": "linear", "ppl": "log"}

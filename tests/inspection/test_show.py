@@ -6,10 +6,15 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from rnn_s2s_plugin.inspect import pictures
 from rnn_s2s_plugin.inspect.__main__ import main
 from rnn_s2s_plugin.inspect.page import SCALE
+from rnn_s2s_plugin.inspect.pictures import draw_attention, draw_gates, plain, warn_of_missing_letters
+from rnn_s2s_plugin.inspect.sentences import Inspection
+from rnn_s2s_plugin.inspect.views import View
 
 pytest.importorskip("matplotlib")
 
@@ -121,6 +126,44 @@ def test_the_limit_does_not_cut_numbers_that_were_given(options, shown, rich, co
     command = ["show", str(corpus.data), "--path", rich, "--gen-subset", "train", "--forced", "--pictures", "none"]
     main([*command, *options, "--cpu", "--output", str(tmp_path)])
     assert len(data_of(tmp_path / "index.html")["sentences"]) == shown
+
+
+@pytest.mark.parametrize(
+    "source, target, heads",
+    [(["Wort"], ["word"], 1), (["w" * 300], ["word"], 1), (["Wort"] * 40, ["word"] * 30, 4)],
+    ids=["one word", "no spaces", "long, with heads"],
+)
+def test_pictures_have_a_shape_to_look_at(source, target, heads, tmp_path, recwarn):
+    view = View([*source, "</s>"], [*target, "</s>"], np.full((heads, len(target) + 1, len(source) + 1), 0.1))
+    draw_attention(tmp_path / "picture.png", view)
+    from matplotlib.image import imread
+
+    height, width, _ = imread(tmp_path / "picture.png").shape
+    assert height > 200  # else the name of the colour scale is cut
+    assert width < 3 * height and height < 3 * width and not recwarn.list  # a matrix that collapses gives a warning
+
+
+def test_the_longest_memory_is_at_the_top_and_the_label_says_so(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(pictures, "add_scale", lambda picture, axes, label: seen.append(axes[0, 0]))
+    decays = {"encoder.stack.layers.0": np.array([[0.9, 0.1], [0.9, 0.1]])}
+    draw_gates(tmp_path / "gates.png", Inspection(0, ["a", "</s>"], ["b"], None, 0.0, [], [], None, decays))
+    (axes,) = seen
+    below, above = axes.get_ylim()
+    assert below < above and axes.images[0].get_array()[:, 0].tolist() == [0.1, 0.9]  # the last row is drawn on top
+    assert axes.get_ylabel().endswith("short ←  memory  → long")  # a label of the y-axis is read upwards
+
+
+def test_long_labels_are_shortened_and_dollars_escaped():
+    assert plain(["a" * 40, "b" * 41, "$5"]) == ["a" * 40, "b" * 39 + "…", r"\$5"]
+
+
+def test_letters_without_a_font_give_one_warning(tmp_path, caplog, recwarn):
+    warn_of_missing_letters.cache_clear()
+    for number in range(2):  # cuneiform
+        draw_attention(tmp_path / f"{number}.png", View(["𒀀𒀁", "</s>"], ["word", "</s>"], np.full((1, 2, 2), 0.5)))
+    (record,) = caplog.records
+    assert record.getMessage().startswith("boxes in the pictures are letters") and not recwarn.list
 
 
 def test_a_model_without_attention_has_a_page_with_scores(train, corpus, tmp_path):
