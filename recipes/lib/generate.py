@@ -19,7 +19,8 @@ from files import atomic, run_tool
 
 def translate(folder: Path, name: str, subset: str, options: list[str]) -> None:
     """One test set."""
-    sys.argv = ["fairseq-generate", *options, "--gen-subset", subset]
+    # Python waits five seconds for every worker process that it no longer needs, and then kills it.
+    sys.argv = ["fairseq-generate", *options, "--num-workers", "0", "--gen-subset", subset]
     with atomic(folder / f"{name}.txt") as (out,), redirect_stdout(out):
         generate.cli_main()
     print(f"written: {folder / name}.txt", flush=True)
