@@ -14,7 +14,9 @@ import argparse
 import logging
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from typing import ContextManager
 
 import torch
 from fairseq import options, tasks, utils
@@ -23,6 +25,7 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))
+from rnn_s2s_plugin.compat.precision import autocast_on_cpu  # noqa: E402
 from rnn_s2s_plugin.models.presets import PRESETS  # noqa: E402
 
 # Types of the joined vocabulary, by the corpus in the preset's name: merges and characters, about.
@@ -61,12 +64,19 @@ def random_batch(words: Dictionary, tokens: int) -> dict:
     return {"net_input": inputs, "target": target, "ntokens": target.numel(), "nsentences": rows}
 
 
+def precision(args: argparse.Namespace) -> ContextManager:
+    """What ``--amp`` of fairseq-train computes in with ``--bf16``, else float32."""
+    if not args.bf16:
+        return nullcontext()
+    return torch.autocast("cuda", torch.bfloat16) if args.cuda else autocast_on_cpu()
+
+
 def speed(model: torch.nn.Module, criterion: torch.nn.Module, sample: dict, args: argparse.Namespace) -> float:
     """Target tokens per second; the first batch is not counted."""
     clock = time.perf_counter if args.cuda else time.process_time
 
     def step() -> None:
-        with torch.autocast(sample["target"].device.type, torch.bfloat16, enabled=args.bf16):
+        with precision(args):
             loss = criterion(model, sample)[0]
         loss.backward()
         model.zero_grad()

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ..errors import UsageError
 from .interactive import mend_interactive
 from .mending import mend
-from .precision import bf16_without_tpu, refuse_amp_without_training
+from .precision import bf16_without_tpu, refuse_amp_without_training, warn_of_slow_bfloat16
 from .values import refuse_bad_values
 
 TASKS_OF_OTHER_MODELS = ("multilingual_translation", "semisupervised_translation", "online_backtranslation")
@@ -72,6 +72,7 @@ def correct_options(original, parser, *args, **kwargs):
     namespace = parsed[0] if isinstance(parsed, tuple) else parsed
     bf16_without_tpu(namespace)
     refuse_amp_without_training(namespace)
+    warn_of_slow_bfloat16(namespace)
     _replace_unk_with_alignment(namespace)
     refuse_bad_values(namespace)
     _refuse_processes_without_devices(namespace)

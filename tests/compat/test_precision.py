@@ -4,6 +4,7 @@ import pytest
 import torch
 from conftest import SHORT, TINY_LSTM
 
+from rnn_s2s_plugin.compat import precision
 from rnn_s2s_plugin.compat.messages import sentence_about
 from rnn_s2s_plugin.errors import UsageError
 from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
@@ -15,6 +16,13 @@ def test_bf16_trains_on_cpu_and_resumes(train, tmp_path):
     assert {weight.dtype for weight in state["model"].values()} == {torch.float32}  # saved by move_to_cpu
     result = train(tmp_path, "--bf16", "--max-epoch", 2)
     assert float(result.log("train_loss")[0]["train_loss"]) < 10
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_slow_bfloat16_is_warned_of(fast, fairseq, corpus, checkpoint, monkeypatch):
+    monkeypatch.setattr(precision, "onednn_has_bfloat16", lambda: fast)
+    output = fairseq("generate", corpus.data, "--path", checkpoint, "--bf16", *SHORT).output
+    assert ("--bf16 is much slower than float32" in output) is not fast
 
 
 @pytest.mark.parametrize("architecture", ("rnn_attn_tiny", "rnn_parallel_conv_attn_tiny", "lstm"))
