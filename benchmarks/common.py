@@ -234,7 +234,10 @@ def in_processes(work: Callable[..., None], arguments: Dict[str, Sequence[Any]],
 
 
 def multiplies(precision: torch.dtype) -> bool:
-    """Whether the device has products in this precision; on a CPU without them, a large one takes half a minute."""
+    """Whether the device has products in this precision; on a CPU without them, a large one takes half a minute.
+
+    (Not ``compat.processor``'s function: to import the plugin would change the fairseq it is compared with.)
+    """
     return precision == torch.float32 or DEVICE.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 

@@ -102,6 +102,8 @@ def test_from_archives_to_bleu(tmp_path, server, name):
     # Some test sets are too short for sentences of four words.
     assert max(result["bleu_tokenized"] for result in scores.values()) > 50, result.stdout
     assert min(result["chrf"] for result in scores.values()) > 30, result.stdout
+    # Ending the worker process of a test set would take five seconds each.
+    assert next(work.rglob("generate.log")).read_text().count("'num_workers': 0") == len(made.tests)
     again = recipe(work, "download", "prepare", "binarize", "train", "average", "generate", name=name, **settings)
     assert again.returncode == 0 and "\n+ " not in again.stdout
 

@@ -19,7 +19,7 @@ from files import atomic, run_tool
 
 def translate(folder: Path, name: str, subset: str, options: list[str]) -> None:
     """One test set."""
-    # Python waits five seconds for every worker process that it no longer needs, and then kills it.
+    # Before the next test set PyTorch would wait five seconds for the worker process of the last one, and then kill it.
     sys.argv = ["fairseq-generate", *options, "--num-workers", "0", "--gen-subset", subset]
     with atomic(folder / f"{name}.txt") as (out,), redirect_stdout(out):
         generate.cli_main()

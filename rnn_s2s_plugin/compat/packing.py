@@ -36,7 +36,7 @@ class Packed:
         self.trained = False
 
     def __reduce__(self):
-        return pack, self.sources  # oneDNN's tensors can neither be copied nor saved; now it may not be possible
+        return pack, self.sources  # packed anew, if still possible: oneDNN's tensors can neither be copied nor saved
 
     def serves(self, x: Tensor, *parameters: Tensor) -> bool:
         """Whether x can be multiplied, no gradient is needed, and the parameters are unchanged since packing.

@@ -91,7 +91,7 @@ def bf16_in_generation(original, model, cfg):
 
 
 @mend(hub_utils, "from_pretrained")
-def bf16_where_asked_for(original, *args, **kwargs):
+def precision_that_was_asked_for(original, *args, **kwargs):
     """A checkpoint's options include the precision of training; ``from_pretrained`` uses its own instead."""
     loaded = original(*args, **kwargs)
     loaded["args"].common.bf16 = kwargs.get("bf16", False)

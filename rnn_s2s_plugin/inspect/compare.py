@@ -44,7 +44,7 @@ def print_table(names: Sequence[str], results: Sequence[Result]) -> None:
     width = max(map(len, names))
     print(f"{'':{width}}    BLEU  mean ± 95 % interval        p")
     for name, result in zip(names, results):
-        # sacrebleu does not attribute to chance that equal outputs do not differ: their p would be 0.001.
+        # By sacrebleu's count equal outputs would have the lowest p there is.
         p = 1.0 if result.score == results[0].score else result.p_value
         chance = "baseline" if result.p_value is None else f"{p:8.4f}"
         print(f"{name:{width}}  {result.score:6.2f}  {result.mean:6.2f} ± {result.ci:<12.2f}  {chance}")
