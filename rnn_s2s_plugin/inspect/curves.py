@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, List, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 from ..errors import UsageError
 from .logs import Curves, Point, read_log
@@ -22,28 +22,36 @@ def main(arguments: List[str]) -> None:
     parser.add_argument("logs", nargs="+", metavar="LOG")
     parser.add_argument("--output", default="curves.png", metavar="FILE", help="PNG, SVG or PDF (default: %(default)s)")
     parser.add_argument(
-        "--metrics", default=METRICS, help="names of metrics in the log, comma-separated (default: %(default)s)"
+        "--metrics", help=f"names of metrics in the log, comma-separated (default: those of {METRICS} that it has)"
     )
     args = parser.parse_args(arguments)
     check_picture("--output", Path(args.output))
     runs = [(name, read_log(path)) for name, path in map(named, args.logs)]
-    metrics = [metric for metric in args.metrics.split(",") if any(has(curves, metric) for _, curves in runs)]
-    if not metrics:
-        raise UsageError(f"--metrics {args.metrics}: the logs have none of these; they have {', '.join(known(runs))}")
+    metrics = chosen_metrics(args.metrics, known(runs))
     draw(Path(args.output), runs, metrics)
     for name, curves in runs:
         print(f"{name}: {summary(curves, metrics)}")
     print(f"wrote {args.output}")
 
 
-def has(curves: Curves, metric: str) -> bool:
-    """Whether a run has this metric."""
-    return any(metric in point.figures for part in curves for point in part)
-
-
 def known(runs: Sequence[Tuple[str, Curves]]) -> List[str]:
     """All metrics in the logs."""
     return sorted({name for _, curves in runs for part in curves for point in part for name in point.figures})
+
+
+def chosen_metrics(names: Optional[str], known: Sequence[str]) -> List[str]:
+    """The metrics of ``--metrics``.
+
+    Raises:
+        UsageError: for one that no log has.
+    """
+    if names is None:
+        return [metric for metric in METRICS.split(",") if metric in known]
+    metrics = names.split(",")
+    for metric in metrics:
+        if metric not in known:
+            raise UsageError(f"--metrics {names}: no log has {metric!r}; they have {', '.join(known)}")
+    return metrics
 
 
 def series(points: Sequence[Point], metric: str) -> Tuple[List[int], List[float]]:

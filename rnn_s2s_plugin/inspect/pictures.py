@@ -30,6 +30,7 @@ FONTS = (
     "WenQuanYi Zen Hei",
     "Arial Unicode MS",
 )
+MOST = 120  # rows or columns drawn in full size; a document would be wider than a picture may be
 LONGEST = 40  # letters of a label; an address or a line without spaces would leave no room for the matrix
 
 
@@ -100,14 +101,15 @@ def warn_of_missing_letters() -> None:
 
 
 def draw_matrix(axes: Any, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str = "") -> Any:
-    """Draws a heat map of values from 0 to 1 with a label at every row and column."""
+    """Draws a heat map of values from 0 to 1 with a label at every row and column or, of many, at every few."""
     picture = axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    axes.set_xticks(range(len(columns)), plain(columns), rotation=50, ha="left", rotation_mode="anchor")
-    axes.set_yticks(range(len(rows)), plain(rows))
+    across, down = labelled(len(columns)), labelled(len(rows))
+    axes.set_xticks(across, plain([columns[i] for i in across]), rotation=50, ha="left", rotation_mode="anchor")
+    axes.set_yticks(down, plain([rows[i] for i in down]))
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=10)
-    axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
+    axes.set_xticks([i - 0.5 for i in [*across, len(columns)]], minor=True)
+    axes.set_yticks([i - 0.5 for i in [*down, len(rows)]], minor=True)
     axes.grid(which="minor", color=GRID, linewidth=0.7)
     axes.tick_params(which="minor", length=0)
     for spine in axes.spines.values():
@@ -115,6 +117,11 @@ def draw_matrix(axes: Any, values: np.ndarray, rows: Sequence[str], columns: Seq
     if title:
         axes.set_xlabel(title, fontsize=11)
     return picture
+
+
+def labelled(count: int) -> range:
+    """The numbers of the rows or columns that get a label."""
+    return range(0, count, -(-count // MOST))
 
 
 def plain(labels: Sequence[str]) -> List[str]:
@@ -139,10 +146,10 @@ def add_scale(picture: Any, axes: Any, label: str) -> None:
 def draw_attention(path: Path, view: View) -> None:
     """Draws the attention of a sentence, target words down and source words across; several heads side by side."""
     heads, rows, columns = view.attention.shape
-    width = max(0.34 * columns, 0.07 * letters(view.source)) + 0.09 * letters(view.target)
+    width = max(0.34 * min(columns, MOST), 0.07 * letters(view.source)) + 0.09 * letters(view.target)
     across = min(heads, 4 if width < 8 else 2)  # a long sentence would be a strip too wide for any screen
     down = -(-heads // across)
-    height = 0.5 + 0.07 * letters(view.source) + 0.3 * rows
+    height = 0.5 + 0.07 * letters(view.source) + 0.3 * min(rows, MOST)
     size = 1.4 + across * width, max(2, down * height)  # the name of the colour scale needs some height, too
     with figure_file(path, down, across, size) as grid:
         for head, axes in enumerate(grid.ravel()):
@@ -158,7 +165,7 @@ def draw_gates(path: Path, inspection: Inspection) -> None:
     """Draws how much of its state every linear recurrence keeps at each word, with dims grouped into bands."""
     order = band_order([inspection])
     labels = [recurrence_labels(inspection, name) for name in order]
-    width = 2.6 + 0.34 * max(map(len, labels))
+    width = 2.6 + 0.34 * min(MOST, max(map(len, labels)))
     with figure_file(path, len(order), 1, (width, 3.0 * len(order))) as grid:
         for axes, (name, dims), words in zip(grid[:, 0], order.items(), labels):
             values = bands(inspection.decays[name], dims)

@@ -177,6 +177,11 @@ def complete(cfg: Any, config_class: Type[Seq2SeqConfig]) -> Seq2SeqConfig:
     return full
 
 
+def linear_options(cfg: Seq2SeqConfig) -> Dict[str, Any]:
+    """What :func:`~rnn_s2s_plugin.modules.recurrent.recurrence` wants to know besides the cell and its sizes."""
+    return {"conv_kernel": cfg.linear_conv_kernel, "output_gate": cfg.linear_output_gate}
+
+
 def encoder_output_dim(cfg: Seq2SeqConfig) -> int:
     """Dims of an encoder state s_i."""
     return cfg.encoder_hidden_size * (2 if cfg.encoder_direction == "bidirectional" else 1)

@@ -23,7 +23,7 @@ from ..modules.conv_attention import ContextConv, ConvAttention
 from ..modules.dropout import SequenceDropout
 from ..modules.output import ClusteredSoftmax, OutputFactor, OutputProjection
 from ..modules.recurrent import RecurrentStack, RepeatedRandomness, State, recurrence
-from .config import Seq2SeqConfig, encoder_output_dim
+from .config import Seq2SeqConfig, encoder_output_dim, linear_options
 from .encoder import UNLIMITED, EncoderOut, WordEmbedding
 
 STATE = "decoder_state"
@@ -258,14 +258,7 @@ def decoder_stack(
     """The decoder's layers of these numbers (from 1), each of which gets a context besides its input."""
     dims = [input_dim, *[cfg.decoder_hidden_size] * (len(numbers) - 1)]
     layers = [
-        recurrence(
-            cfg.decoder_cell,
-            dim + context_dim,
-            cfg.decoder_hidden_size,
-            cfg.linear_conv_kernel,
-            cfg.linear_output_gate,
-        )
-        for dim in dims
+        recurrence(cfg.decoder_cell, dim + context_dim, cfg.decoder_hidden_size, **linear_options(cfg)) for dim in dims
     ]
     # The option counts the decoder's layers, a stack its own.
     residual_from = cfg.residual_from and max(1, cfg.residual_from - numbers.start + 1)
@@ -300,6 +293,6 @@ def build_attention(cfg: Seq2SeqConfig, source_dim: int) -> nn.Module:
 def encoder_state_dims(cfg: Seq2SeqConfig) -> Tuple[Tuple[int, ...], ...]:
     """Dims of the vectors in every encoder layer's final state (the past of a short convolution is not a vector)."""
     with torch.device("meta"):  # only the shapes of this layer are needed
-        layer = recurrence(cfg.encoder_cell, 1, 1, cfg.linear_conv_kernel, cfg.linear_output_gate)
+        layer = recurrence(cfg.encoder_cell, 1, 1, **linear_options(cfg))
     vectors = sum(len(shape) == 1 for shape in layer.state_shapes)
     return ((encoder_output_dim(cfg),) * vectors,) * cfg.encoder_layers

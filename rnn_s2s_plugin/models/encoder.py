@@ -11,7 +11,7 @@ from ..modules.attention import AttentionMemory
 from ..modules.bridge import summarize
 from ..modules.dropout import SequenceDropout, WordDropout
 from ..modules.recurrent import BidirectionalRecurrence, Padding, RecurrentStack, recurrence
-from .config import Seq2SeqConfig
+from .config import Seq2SeqConfig, linear_options
 
 # Recurrences have no maximum length; fairseq wants a number.
 UNLIMITED = int(1e6)
@@ -123,13 +123,7 @@ def encoder_stack(cfg: Seq2SeqConfig, dropout: nn.Module) -> RecurrentStack:
 
     def layer(input_dim: int) -> nn.Module:
         directions = [
-            recurrence(
-                cfg.encoder_cell,
-                input_dim,
-                cfg.encoder_hidden_size,
-                cfg.linear_conv_kernel,
-                cfg.linear_output_gate,
-            )
+            recurrence(cfg.encoder_cell, input_dim, cfg.encoder_hidden_size, **linear_options(cfg))
             for _ in range(2 if cfg.encoder_direction == "bidirectional" else 1)
         ]
         return BidirectionalRecurrence(*directions) if len(directions) == 2 else directions[0]

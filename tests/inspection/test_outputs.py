@@ -138,8 +138,8 @@ def test_curves_of_every_kind_of_log(kind, train, tmp_path, capsys):
     main(["curves", f"a run={log}", "--output", str(tmp_path / "curves.png")])
     assert "a run: train loss" in capsys.readouterr().out
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(SystemExit, match="--metrics wer: the logs have none of these; they have .*bleu"):
-        main(["curves", str(log), "--metrics", "wer"])
+    with pytest.raises(SystemExit, match="--metrics loss,wer: no log has 'wer'; they have .*bleu"):
+        main(["curves", str(log), "--metrics", "loss,wer"])
 
 
 def test_of_several_validation_sets_the_first_counts(tmp_path):

@@ -130,8 +130,13 @@ def test_the_limit_does_not_cut_numbers_that_were_given(options, shown, rich, co
 
 @pytest.mark.parametrize(
     "source, target, heads",
-    [(["Wort"], ["word"], 1), (["w" * 300], ["word"], 1), (["Wort"] * 40, ["word"] * 30, 4)],
-    ids=["one word", "no spaces", "long, with heads"],
+    [
+        (["Wort"], ["word"], 1),
+        (["w" * 300], ["word"], 1),
+        (["Wort"] * 40, ["word"] * 30, 4),
+        (["Wort"] * 400, ["word"] * 300, 1),
+    ],
+    ids=["one word", "no spaces", "long, with heads", "a document"],
 )
 def test_pictures_have_a_shape_to_look_at(source, target, heads, tmp_path, recwarn):
     view = View([*source, "</s>"], [*target, "</s>"], np.full((heads, len(target) + 1, len(source) + 1), 0.1))
@@ -140,6 +145,7 @@ def test_pictures_have_a_shape_to_look_at(source, target, heads, tmp_path, recwa
 
     height, width, _ = imread(tmp_path / "picture.png").shape
     assert height > 200  # else the name of the colour scale is cut
+    assert max(height, width) < 6000
     assert width < 3 * height and height < 3 * width and not recwarn.list  # a matrix that collapses gives a warning
 
 
