@@ -67,9 +67,14 @@ def linear_cross_entropy(
         pull: α of R-Drop. If above 0, positions 2 i and 2 i + 1 are a pair, and α times their divergence is added.
         position_weights: (positions,), float32 or wider, factors for the loss of each position, which get no gradient;
             only without R-Drop.
+
+    Raises:
+        ValueError: for pairs with weights or of an odd number of positions, and weights that want a gradient.
     """
-    assert not (pull and position_weights is not None), "pairs have no weights"
-    assert position_weights is None or not position_weights.requires_grad, "weights of positions get no gradient"
+    if pull and (position_weights is not None or len(x) % 2):
+        raise ValueError(f"R-Drop is for pairs of positions, without weights; got {len(x)} positions")
+    if position_weights is not None and position_weights.requires_grad:
+        raise ValueError("weights of positions get no gradient: detach them")
     with torch.autocast(x.device.type, enabled=False):
         # Asked here: inside the function autograd is off. In validation gradients would be two thirds of the work.
         wanted = torch.is_grad_enabled()

@@ -117,7 +117,14 @@ def test_without_autograd_no_gradients_are_made(monkeypatch):
         assert torch.equal(linear_cross_entropy(x, weight, bias, target, 0.1).loss, expected)
 
 
-def test_weights_of_positions_that_want_a_gradient_are_refused():
-    *parts, target = inputs(torch.double)
-    with pytest.raises(AssertionError, match="get no gradient"):
-        linear_cross_entropy(*parts, target, position_weights=torch.ones(50, requires_grad=True))
+@pytest.mark.parametrize(
+    "positions, options, complaint",
+    [
+        (50, {"position_weights": torch.ones(50, requires_grad=True)}, "get no gradient"),
+        (50, {"pull": 1.0, "position_weights": torch.ones(50)}, "without weights"),
+        (49, {"pull": 1.0}, "pairs of positions"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(positions, options, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        linear_cross_entropy(*inputs(torch.double, positions), **options)
