@@ -39,19 +39,17 @@ def known(runs: Sequence[Tuple[str, Curves]]) -> List[str]:
     return sorted({name for _, curves in runs for part in curves for point in part for name in point.figures})
 
 
-def chosen_metrics(names: Optional[str], known: Sequence[str]) -> List[str]:
-    """The metrics of ``--metrics``.
+def chosen_metrics(names: Optional[str], logged: Sequence[str]) -> List[str]:
+    """The metrics of ``--metrics``; without it, those of the default that were logged.
 
     Raises:
-        UsageError: for one that no log has.
+        UsageError: for one that no log has, or if a default is left with none.
     """
-    if names is None:
-        return [metric for metric in METRICS.split(",") if metric in known]
-    metrics = names.split(",")
-    for metric in metrics:
-        if metric not in known:
-            raise UsageError(f"--metrics {names}: no log has {metric!r}; they have {', '.join(known)}")
-    return metrics
+    wanted = (METRICS if names is None else names).split(",")
+    missing = [metric for metric in wanted if metric not in logged]
+    if missing and (names is not None or missing == wanted):
+        raise UsageError(f"--metrics {','.join(wanted)}: no log has {missing[0]!r}; they have {', '.join(logged)}")
+    return [metric for metric in wanted if metric in logged]
 
 
 def series(points: Sequence[Point], metric: str) -> Tuple[List[int], List[float]]:

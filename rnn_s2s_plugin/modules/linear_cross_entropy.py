@@ -71,8 +71,10 @@ def linear_cross_entropy(
     Raises:
         ValueError: for pairs with weights or of an odd number of positions, and weights that want a gradient.
     """
-    if pull and (position_weights is not None or len(x) % 2):
-        raise ValueError(f"R-Drop is for pairs of positions, without weights; got {len(x)} positions")
+    if pull and len(x) % 2:
+        raise ValueError(f"R-Drop needs pairs of positions, got {len(x)} positions")
+    if pull and position_weights is not None:
+        raise ValueError("pairs of R-Drop have no weights: give pull or position_weights")
     if position_weights is not None and position_weights.requires_grad:
         raise ValueError("weights of positions get no gradient: detach them")
     with torch.autocast(x.device.type, enabled=False):

@@ -5,6 +5,7 @@ import json
 import pytest
 import sacrebleu
 
+from rnn_s2s_plugin.errors import UsageError
 from rnn_s2s_plugin.inspect import curves as curves_command
 from rnn_s2s_plugin.inspect.__main__ import main
 from rnn_s2s_plugin.inspect.logs import Curves, Point, read_log
@@ -140,6 +141,13 @@ def test_curves_of_every_kind_of_log(kind, train, tmp_path, capsys):
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit, match="--metrics loss,wer: no log has 'wer'; they have .*bleu"):
         main(["curves", str(log), "--metrics", "loss,wer"])
+
+
+def test_curves_of_what_the_log_has():
+    assert curves_command.chosen_metrics(None, ["loss", "lr"]) == ["loss"]
+    assert curves_command.chosen_metrics("lr,loss", ["loss", "lr"]) == ["lr", "loss"]
+    with pytest.raises(UsageError, match="no log has 'loss'; they have lr"):
+        curves_command.chosen_metrics(None, ["lr"])
 
 
 def test_of_several_validation_sets_the_first_counts(tmp_path):

@@ -121,7 +121,7 @@ def test_without_autograd_no_gradients_are_made(monkeypatch):
     "positions, options, complaint",
     [
         (50, {"position_weights": torch.ones(50, requires_grad=True)}, "get no gradient"),
-        (50, {"pull": 1.0, "position_weights": torch.ones(50)}, "without weights"),
+        (50, {"pull": 1.0, "position_weights": torch.ones(50)}, "have no weights"),
         (49, {"pull": 1.0}, "pairs of positions"),
     ],
 )
