@@ -68,18 +68,21 @@ class Bridge(nn.Module):
         self.shapes = decoder_states
         # The bridge maps only vectors; a short convolution starts with an empty past.
         vectors = [[shape[0] for shape in shapes if len(shape) == 1] for shapes in decoder_states]
+        targets = [size for layer in vectors for size in layer]
         if kind == "last":
-            self.sources = [_aligned(encoder_states, layer, part, len(vectors)) for layer, part in _pairs(vectors)]
+            self.sources = [
+                _aligned(encoder_states, layer, part, len(vectors))
+                for layer, parts in enumerate(vectors)
+                for part in range(len(parts))
+            ]
             sizes = [size for layer in encoder_states for size in layer]
             self.maps = nn.ModuleList(
                 nn.Identity() if sizes[source] == size else nn.Linear(sizes[source], size)
-                for source, size in zip(self.sources, (size for layer in vectors for size in layer))
+                for source, size in zip(self.sources, targets)
             )
         elif kind in ("mean", "mlp"):
-            self.sources = [0 for layer in vectors for _ in layer]
-            self.maps = nn.ModuleList(
-                nn.Sequential(nn.Linear(source_dim, size), nn.Tanh()) for layer in vectors for size in layer
-            )
+            self.sources = [0] * len(targets)
+            self.maps = nn.ModuleList(nn.Sequential(nn.Linear(source_dim, size), nn.Tanh()) for size in targets)
 
     def forward(self, summary: Sequence[Tensor]) -> Optional[Tuple[State, ...]]:
         """Tensors (batch, dim) from :func:`summarize` -> one state per decoder layer; None for zero states."""
@@ -92,10 +95,6 @@ class Bridge(nn.Module):
             )
             for shapes in self.shapes
         )
-
-
-def _pairs(vectors):
-    return [(layer, part) for layer, sizes in enumerate(vectors) for part in range(len(sizes))]
 
 
 def _aligned(encoder_states, layer: int, part: int, decoder_layers: int) -> int:
