@@ -151,7 +151,7 @@ class Attention(nn.Module):
         with small_products() if is_search_step else nullcontext():
             scores = self._scores(query, keys, previous)
             # Softmax in float32: half precision rounds sums over long sources.
-            scores = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
+            scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
             scores = scores.masked_fill(padding[:, None, None, :], torch.finfo(scores.dtype).min)
             weights = torch.softmax(scores, dim=-1)
             kept = self.dropout(weights).to(values.dtype)

@@ -107,7 +107,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         vocabulary, rest = len(weight), smoothing / (len(weight) - 1)  # rest: ε'
         hit = 1 - smoothing - rest  # the factor of -log p_y
         # Sums are float32 at least: losses, and the gradients of weight and bias.
-        wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+        wide = torch.promote_types(x.dtype, torch.float32)
         wanted = wanted and any(ctx.needs_input_grad[:3])
         gradients = _Gradients(x, weight, bias, wide, hit, rest, position_weights) if wanted else None
         s, z_y, correct, divergence = _process_slices(x, weight, bias, target, wide, count, pull, gradients)

@@ -43,7 +43,7 @@ def gated_scan(gate: Tensor, candidate: Tensor, h0: Optional[Tensor] = None) -> 
         raise ValueError(f"gate and candidate must both be (batch, length, dim), got {shapes}")
     if h0 is not None and h0.shape != (gate.size(0), gate.size(2)):
         raise ValueError(f"h0 must be (batch, dim) for a gate {tuple(gate.shape)}, got {tuple(h0.shape)}")
-    wide = torch.float32 if gate.dtype in (torch.float16, torch.bfloat16) else gate.dtype
+    wide = torch.promote_types(gate.dtype, torch.float32)
     if gate.numel() == 0:
         return candidate.to(wide)
     if h0 is None:
