@@ -189,8 +189,8 @@ def encoder_output_dim(cfg: Seq2SeqConfig) -> int:
 
 POSITIVE = (
     "encoder_embed_dim encoder_hidden_size encoder_layers decoder_embed_dim decoder_hidden_size decoder_layers "
-    "attention_dim attention_heads attention_location_kernel context_conv_kernel context_conv_dilation "
-    "context_conv_layers context_conv_heads"
+    "decoder_out_embed_dim attention_dim attention_heads attention_location_kernel context_conv_kernel "
+    "context_conv_dilation context_conv_layers context_conv_heads"
 ).split()
 NOT_NEGATIVE = ("linear_conv_kernel", "attention_location_filters", "residual_from")
 RATES = ("dropout", "embed_dropout", "output_dropout", "attention_dropout", "word_dropout")
@@ -199,10 +199,8 @@ RATES = ("dropout", "embed_dropout", "output_dropout", "attention_dropout", "wor
 def check(cfg: Seq2SeqConfig) -> None:
     """Raises :class:`UsageError`, one sentence, for a value out of range or a combination that cannot work."""
     for name in POSITIVE:
-        if getattr(cfg, name) < 1:
+        if getattr(cfg, name) is not None and getattr(cfg, name) < 1:
             raise UsageError(f"{flag(name)} must be at least 1, got {getattr(cfg, name)}")
-    if cfg.decoder_out_embed_dim is not None and cfg.decoder_out_embed_dim < 1:
-        raise UsageError(f"--decoder-out-embed-dim must be at least 1, got {cfg.decoder_out_embed_dim}")
     for name in NOT_NEGATIVE:
         if getattr(cfg, name) < 0:
             raise UsageError(f"{flag(name)} must not be negative, got {getattr(cfg, name)}")

@@ -51,7 +51,6 @@ OUT_OF_RANGE = [
     *((name, 0) for name in config.POSITIVE),
     *((name, -1) for name in config.NOT_NEGATIVE),
     *((name, value) for name in config.RATES for value in (-0.1, 1.0)),
-    ("decoder_out_embed_dim", 0),
     ("decoder_out_embed_dim", -3),
 ]
 
