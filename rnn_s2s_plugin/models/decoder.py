@@ -154,7 +154,7 @@ class RNNDecoder(FairseqIncrementalDecoder):
         rnn = self.bridge(tuple(part.repeat_interleave(beams, dim=0) for part in encoder_out.summary))
         weights = like.new_zeros(rows, 1, like.size(1)) if self.locates else None
         features = like.new_zeros(rows, 1, self.features_dim) if self.input_feeding else None
-        return DecoderState(rnn, None, weights, features)
+        return DecoderState(rnn, weights=weights, features=features)
 
     def unroll(
         self, x: Tensor, state: DecoderState, encoder_out: EncoderOut

@@ -111,7 +111,7 @@ def register_presets() -> None:
         register_model_architecture(architecture, preset)(partial(fill_in, values))
 
 
-def fill_in(values: Dict[str, Any], args: Any) -> None:
+def fill_in(values: Values, args: Any) -> None:
     """Sets the options that are missing in ``args`` (a command line, or the configuration in a checkpoint)."""
     present = args.keys() if OmegaConf.is_config(args) else vars(args)
     for name in values.keys() - set(present):

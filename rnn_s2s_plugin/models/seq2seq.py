@@ -63,9 +63,6 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
         super().prepare_for_inference_(cfg)
         quantize_if_asked(self)
 
-    def max_positions(self) -> Tuple[int, int]:
-        return self.encoder.max_positions(), self.decoder.max_positions()
-
 
 def build_embeddings(cfg: Seq2SeqConfig, source: Any, target: Any) -> Tuple[nn.Embedding, nn.Embedding]:
     """Source and target embedding, which are the same module with ``--share-all-embeddings``.
