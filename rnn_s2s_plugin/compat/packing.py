@@ -25,7 +25,7 @@ class Packed:
         biases: (outputs,) each; their sum is used.
     """
 
-    def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor] = ()):
+    def __init__(self, weights: Sequence[Tensor], biases: Sequence[Tensor]):
         self.sources = tuple(weights), tuple(biases)
         self.matrix = torch.ops.mkldnn._reorder_linear_weight(torch.cat([w.detach() for w in weights], dim=1), None)
         self.bias = sum(bias.detach() for bias in biases) if biases else None

@@ -75,7 +75,7 @@ def write_alignments(path: str, alignments: Sequence[Links]) -> None:
         file.writelines(" ".join(f"{i}-{j}" for i, j in sorted(links)) + "\n" for links in alignments)
 
 
-def word_weights(inspection: Inspection, scheme: Optional[str], head: Optional[int] = None) -> np.ndarray:
+def word_weights(inspection: Inspection, scheme: Optional[str], head: Optional[int]) -> np.ndarray:
     """Attention (target words, source words) without the ends of sentences, of one head or the mean of all.
 
     The weight on the end of the source is missing, so rows sum to one or less.

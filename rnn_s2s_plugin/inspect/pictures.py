@@ -67,7 +67,7 @@ def plotting() -> Any:
 
 
 @contextmanager
-def figure_file(path: Path, rows: int = 1, columns: int = 1, size: Sequence[float] = (6, 4)) -> Iterator[Any]:
+def figure_file(path: Path, rows: int, columns: int, size: Sequence[float]) -> Iterator[Any]:
     """A grid of axes (rows, columns) to draw on; at the end of the ``with`` the complete file gets its name."""
     pyplot = plotting()
     figure, axes = pyplot.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)

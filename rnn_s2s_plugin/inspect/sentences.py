@@ -3,7 +3,7 @@
 import ast
 import math
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -41,7 +41,7 @@ class Inspection:
     token_scores: List[float]  # T
     alternatives: List[List[Tuple[str, float]]]  # for each of T: the most likely pieces, with probabilities
     attention: Optional[np.ndarray]  # (heads, T, S)
-    decays: Dict[str, np.ndarray] = field(default_factory=dict)  # recurrence: (length, dims), see capture.decay
+    decays: Dict[str, np.ndarray]  # recurrence: (length, dims), see capture.decay; empty unless asked for
 
 
 class LoadedModel(NamedTuple):
@@ -160,7 +160,7 @@ def translate(loaded: LoadedModel, sentences: Sequence[Sentence]) -> List[Tuple[
 
 
 def inspect_sentences(
-    loaded: LoadedModel, sentences: Sequence[Sentence], forced: bool, gates: bool = True
+    loaded: LoadedModel, sentences: Sequence[Sentence], forced: bool, gates: bool
 ) -> List[Inspection]:
     """Translates the sentences, or takes their references (``forced``), and inspects the model on each.
 
@@ -179,9 +179,7 @@ def inspect_sentences(
 
 
 @torch.no_grad()
-def look(
-    loaded: LoadedModel, sentence: Sentence, target: Tensor, score: Optional[float], gates: bool = True
-) -> Inspection:
+def look(loaded: LoadedModel, sentence: Sentence, target: Tensor, score: Optional[float], gates: bool) -> Inspection:
     """Runs the model on one sentence and its translation, alone and therefore without padding."""
     dictionary = loaded.task.target_dictionary
     device = next(loaded.model.parameters()).device

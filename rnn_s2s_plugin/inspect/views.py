@@ -43,10 +43,9 @@ def recurrence_title(name: str) -> str:
 
 def band_order(inspections: List[Inspection]) -> Dict[str, np.ndarray]:
     """For each recurrence its dims, from the fastest to the slowest to forget, over all sentences."""
-    names = inspections[0].decays if inspections else ()
     return {
         name: np.concatenate([inspection.decays[name] for inspection in inspections]).mean(0).argsort()
-        for name in names
+        for name in inspections[0].decays
     }
 
 
