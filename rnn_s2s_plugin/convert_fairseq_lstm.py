@@ -67,7 +67,7 @@ def convert_options(args: Namespace, weights: Weights) -> Dict[str, Any]:
         "encoder_embed_dim encoder_hidden_size encoder_layers "
         "decoder_embed_dim decoder_hidden_size decoder_layers dropout"
     ).split()
-    attends = attention_of(args)
+    attends = has_attention(args)
     tied = "decoder.output.weight" in weights and (
         weights["decoder.output.weight"].data_ptr() == weights["decoder.embed.embedding.weight"].data_ptr()
     )
@@ -89,7 +89,7 @@ def convert_options(args: Namespace, weights: Weights) -> Dict[str, Any]:
     }
 
 
-def attention_of(args: Namespace) -> bool:
+def has_attention(args: Namespace) -> bool:
     """Whether the model has attention; fairseq stores ``--decoder-attention`` as a word for true or false."""
     return str(args.decoder_attention).lower() in ("1", "true", "yes", "y", "t")
 
@@ -108,7 +108,7 @@ def convert_weights(old: Weights, args: Namespace) -> Weights:
         **_decoder(old, args),
         **{name: value for name, value in old.items() if name.startswith("decoder.adaptive_softmax.")},
     }
-    if attention_of(args):
+    if has_attention(args):
         context_and_h = old["decoder.attention.output_proj.weight"]
         split = context_and_h.size(1) - args.decoder_hidden_size
         new["decoder.factor.proj.weight"] = torch.cat([context_and_h[:, split:], context_and_h[:, :split]], dim=1)
