@@ -7,6 +7,7 @@ command's ``--user-dir`` mean the same modules.
 import argparse
 import contextlib
 import importlib
+import importlib.util
 import io
 import json
 import logging
@@ -34,6 +35,15 @@ utils.import_user_module(argparse.Namespace(user_dir=str(USER_DIR)))
 WORDS = "zero one two three four five six seven eight nine".split()
 # No size is a multiple of 8, fairseq's default --required-batch-size-multiple.
 SIZES = {"train": 203, "valid": 21, "test": 29}
+
+
+def load_script(path: Path):
+    """A Python file that is in no package, as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
 
 
 def pytest_collection_modifyitems(items: list) -> None:

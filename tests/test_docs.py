@@ -1,42 +1,30 @@
 """What the documentation says against the code."""
 
-import importlib.util
 import re
-import sys
-from pathlib import Path
 
+from conftest import ROOT, load_script
 from fairseq.models import ARCH_MODEL_REGISTRY
 
 from rnn_s2s_plugin.errors import flag
 from rnn_s2s_plugin.models.config import FIELDS
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def load(path: str):
-    """A script as a module."""
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where its dataclasses look for it
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_options_page_is_up_to_date():
-    page = load("docs/make_options.py")
+    page = load_script(ROOT / "docs" / "make_options.py")
     assert page.OUTPUT.read_text(encoding="utf-8") == page.document(), "run python docs/make_options.py"
 
 
 def test_tables_of_results_say_what_is_on_record():
-    quality = load("benchmarks/quality.py")
+    quality = load_script(ROOT / "benchmarks" / "quality.py")
     for (page, begin), rows in quality.TABLES.items():
         table = f"{begin}\n{quality.table(quality.read_records(), rows)}\n{quality.END}"
         assert table in page.read_text(encoding="utf-8"), "run python benchmarks/quality.py --table"
 
 
 def test_results_are_means_over_seeds():
-    quality = load("benchmarks/quality.py")
+    quality = load_script(ROOT / "benchmarks" / "quality.py")
     record = {"row": "rnn_attn", "parameters": 2_930_000, "updates": 100, "train_minutes": 2.0}
     scores = [dict.fromkeys(quality.TESTS, bleu) for bleu in (30.0, 32.0)]
     records = [{**record, "seed": n, "bleu": bleu, "chrf": {"2016": 50.0}} for n, bleu in enumerate(scores, start=1)]

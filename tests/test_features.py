@@ -1,13 +1,9 @@
 """Every feature of fairseq that users reach for, on every architecture: the cells of ``docs/features.md``."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
-from conftest import ARCHITECTURES
+from conftest import ARCHITECTURES, ROOT, load_script
 from harness.features import FEATURES, World
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "make_features.py"
 CELLS = [
     pytest.param(name, arch, id=f"{name}-{arch}")
     for name, feature in FEATURES.items()
@@ -22,7 +18,5 @@ def test_feature(name, arch, trained, language_model, corpus, fairseq, train, tm
 
 
 def test_page_is_up_to_date():
-    spec = importlib.util.spec_from_file_location("make_features", PAGE)
-    page = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(page)
+    page = load_script(ROOT / "docs" / "make_features.py")
     assert page.OUTPUT.read_text(encoding="utf-8") == page.document(), "run python docs/make_features.py"

@@ -1,11 +1,11 @@
 """Checkpoints from the first version of the plugin still load and still give the same scores."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import load_script
 from fairseq import checkpoint_utils
 from fairseq.models import ARCH_MODEL_REGISTRY
 from harness.options import fields
@@ -14,10 +14,7 @@ from rnn_s2s_plugin.models.config import FIELDS
 from rnn_s2s_plugin.models.presets import PRESETS
 
 HERE = Path(__file__).resolve().parent / "checkpoints"
-spec = importlib.util.spec_from_file_location("make", HERE / "make.py")
-make = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(make)
-
+make = load_script(HERE / "make.py")
 EXPECTED = json.loads((HERE / "scores.json").read_text())
 NAMES = sorted(path.stem for path in HERE.glob("*.pt"))
 

@@ -3,7 +3,6 @@
 A feature is a test function of a :class:`World`; its docstring says what it shows, in that table.
 """
 
-import importlib.util
 import os
 import re
 import sys
@@ -14,6 +13,9 @@ import pytest
 import torch
 from conftest import ROOT, SHORT, SIZES, USER_DIR, Corpus, Result
 from fairseq import checkpoint_utils
+
+sys.path.append(str(ROOT / "recipes" / "lib"))
+import average_checkpoints
 
 WITHOUT_ATTENTION = ("rnn_basic", "rnn_parallel")
 EVERY_SENTENCE = set(range(SIZES["test"]))
@@ -207,19 +209,11 @@ def language_model_fusion(world: World) -> None:
 @feature("recipes/lib/average_checkpoints.py")
 def checkpoint_averaging(world: World) -> None:
     """The average of checkpoints generates; the average of one checkpoint is that checkpoint."""
-    path = ROOT / "recipes" / "lib" / "average_checkpoints.py"
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec = importlib.util.spec_from_file_location("average_checkpoints", path)
-        tool = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(tool)
-    finally:
-        sys.path.remove(str(path.parent))
     world.train_more("--max-epoch", 2, "--keep-best-checkpoints", 2)
     saved = sorted(world.folder.glob("checkpoint.best_*.pt"))
     assert len(saved) == 2
-    torch.save(tool.average(saved), world.folder / "mean.pt")
-    torch.save(tool.average(saved[:1]), world.folder / "one.pt")
+    torch.save(average_checkpoints.average(saved), world.folder / "mean.pt")
+    torch.save(average_checkpoints.average(saved[:1]), world.folder / "one.pt")
     of_one = world.generate("--path", world.folder / "one.pt").field("H")
     assert of_one == world.generate("--path", saved[0]).field("H")
     assert world.generate("--path", world.folder / "mean.pt").field("H") != of_one
