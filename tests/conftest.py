@@ -155,11 +155,16 @@ def run_fairseq_process(command: str, *args, stdin: str = "", timeout: float = 6
     return Result(output, process.returncode)
 
 
-def train_in_two_processes(data: Path, *args, timeout: float = 600) -> list:
-    """The results of two ``fairseq-train DATA ARGS`` that train together, the first of which logs and saves."""
+def free_port() -> int:
+    """A port of this machine at which nobody listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+        return free.getsockname()[1]
+
+
+def train_in_two_processes(data: Path, *args, timeout: float = 600) -> list:
+    """The results of two ``fairseq-train DATA ARGS`` that train together, the first of which logs and saves."""
+    address = f"tcp://127.0.0.1:{free_port()}"
     together = f"--distributed-world-size 2 --distributed-backend gloo --distributed-init-method {address}"
     options = [*args, *together.split(), "--distributed-no-spawn", "--distributed-rank"]
     processes = [start_fairseq("train", data, *options, rank) for rank in range(2)]

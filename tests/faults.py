@@ -13,7 +13,6 @@ import os
 import random
 import resource
 import signal
-import socket
 import sys
 import time
 import traceback
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import torch
-from conftest import SIZES, TRAIN_TINY, run_fairseq, write_corpus
+from conftest import SIZES, TRAIN_TINY, free_port, run_fairseq, write_corpus
 from fairseq import checkpoint_utils
 
 from rnn_s2s_plugin.compat import saving
@@ -212,11 +211,8 @@ def full_disk_rounds(bench: Bench, rounds: int, seed: int = 1) -> Dict[str, int]
 
 
 def start_workers(bench: Bench, save_dir: Path, *more: Any) -> List[Training]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     options = "--distributed-world-size 2 --distributed-no-spawn --distributed-backend gloo --ddp-backend legacy_ddp"
-    options += f" --distributed-init-method tcp://127.0.0.1:{port} --distributed-rank"
+    options += f" --distributed-init-method tcp://127.0.0.1:{free_port()} --distributed-rank"
     return [Training(bench.data, save_dir, *options.split(), rank, *more, log=f"{rank}.log") for rank in range(2)]
 
 

@@ -3,16 +3,15 @@
 import re
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
-from conftest import run_fairseq
+from conftest import ROOT, run_fairseq
 
 from rnn_s2s_plugin.inspect.__main__ import main as inspect_main
 
 pytest.importorskip("matplotlib")
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture

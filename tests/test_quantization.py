@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from conftest import ARCHITECTURES
 
 from rnn_s2s_plugin.errors import UsageError
 from rnn_s2s_plugin.modules.recurrent import NonlinearRecurrence
@@ -48,7 +49,7 @@ def test_only_float32_on_cpu():
         quantize(model)
 
 
-@pytest.mark.parametrize("arch", ("rnn_basic", "rnn_attn", "rnn_conv_attn", "rnn_parallel"))
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_translates_with_every_architecture(fairseq, corpus, train, tmp_path, arch):
     train(tmp_path, "--arch", arch, "--no-epoch-checkpoints")
     command = ("generate", corpus.data, "--path", tmp_path / "checkpoint_last.pt", "--score-reference")

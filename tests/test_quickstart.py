@@ -3,20 +3,19 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-FOLDER = Path(__file__).resolve().parents[1] / "examples" / "quickstart"
-sys.path.insert(0, str(FOLDER))
+sys.path.insert(0, str(ROOT / "examples" / "quickstart"))
 
-import grammar  # noqa: E402
-import lexicon  # noqa: E402
-import make_data  # noqa: E402
-import number_words as numbers  # noqa: E402
-import report  # noqa: E402
+import grammar
+import lexicon
+import make_data
+import number_words as numbers
+import report
 
-from rnn_s2s_plugin.errors import UsageError  # noqa: E402
+from rnn_s2s_plugin.errors import UsageError
 
 SIZES = {"train": 3000, "valid": 50, "test": 100}
 
@@ -303,7 +302,7 @@ def test_parts_of_held_out_numbers_are_trained(data):
 
 def test_command_line(tmp_path):
     folder = tmp_path / "with space" / "text"
-    command = [sys.executable, str(FOLDER / "make_data.py"), str(folder)]
+    command = [sys.executable, make_data.__file__, str(folder)]
     small = ["--train", "200", "--valid", "20", "--test", "40"]
     subprocess.run(command + small, check=True)
     count = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in folder.iterdir()}

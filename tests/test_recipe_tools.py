@@ -14,20 +14,20 @@ from pathlib import Path
 import pytest
 import tiny_corpora
 import torch
+from conftest import ROOT
 from sacremoses import MosesPunctNormalizer
 
-ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "recipes/lib"))
 
-import average_checkpoints  # noqa: E402
-import bpe  # noqa: E402
-import corpus  # noqa: E402
-import devices  # noqa: E402
-import diversify  # noqa: E402
-import fetch  # noqa: E402
-import files  # noqa: E402
-import score  # noqa: E402
-import text  # noqa: E402
+import average_checkpoints
+import bpe
+import corpus
+import devices
+import diversify
+import fetch
+import files
+import score
+import text
 
 
 def fetch_one(url: str, folder: Path, *options: str) -> None:

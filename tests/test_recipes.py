@@ -7,7 +7,6 @@ import re
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,8 +15,8 @@ from pathlib import Path
 import pytest
 import tiny_corpora
 import torch
+from conftest import ROOT, free_port
 
-ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ROOT / "recipes"
 TINY = {"ARCH": "rnn_attn_tiny", "GLOBAL_TOKENS": 600, "LR": 0.02, "WARMUP": 30, "FREE_MB": 50}
 
@@ -267,9 +266,7 @@ def test_two_processes_train_what_one_trains(work):
     settings = {**TINY, "MAX_UPDATE": 8, "WARMUP": 2, "GLOBAL_TOKENS": 1200, "MAX_TOKENS": 600}
     extra = ("--", "--log-interval", "1")
     single = recipe(work, "train", *extra, RUN="one", **settings).stdout
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        settings.update(NODES=2, MASTER_PORT=probe.getsockname()[1], RUN="two")
+    settings.update(NODES=2, MASTER_PORT=free_port(), RUN="two")
     nodes = [command(work, "train", *extra, NODE_RANK=rank, **settings) for rank in (0, 1)]
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     started = [subprocess.Popen(**node, **output) for node in nodes]

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import ROOT
 
 from rnn_s2s_plugin.compat import processor
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
