@@ -242,9 +242,7 @@ class Trial(NamedTuple):
     @property
     def overrides(self) -> Dict[str, Any]:
         """All options that differ from the architecture's defaults."""
-        known = fields(self.arch)
-        given = {**SMALL, **self.case.companions, self.option: self.case.value}
-        return {name: value for name, value in given.items() if name in known}
+        return small(self.arch, {**self.case.companions, self.option: self.case.value})
 
     @property
     def instead(self) -> Dict[str, Any]:
@@ -285,6 +283,12 @@ def fields(arch: str) -> Dict[str, Any]:
     else:
         declared = dataclasses.fields(MODELS[arch].config_class)
     return {f.name: f.default for f in declared if not f.name.startswith("_")}
+
+
+def small(arch: str, overrides: Dict[str, Any]) -> Dict[str, Any]:
+    """The sizes of ``SMALL`` and these options, as far as the architecture has them."""
+    known = fields(arch)
+    return {name: value for name, value in {**SMALL, **overrides}.items() if name in known}
 
 
 def option_names() -> Tuple[str, ...]:

@@ -5,13 +5,12 @@ from argparse import Namespace
 import pytest
 import torch
 from fairseq.criterions.adaptive_loss import AdaptiveLoss
-from harness.options import SMALL, fields
+from harness.options import small
 from harness.subject import TARGET, Subject
 
 
 def subject(arch: str, cutoffs: str) -> Subject:
-    overrides = {**SMALL, "decoder_out_embed_dim": 16, "adaptive_softmax_cutoff": cutoffs}
-    return Subject(arch, {name: value for name, value in overrides.items() if name in fields(arch)})
+    return Subject(arch, small(arch, {"decoder_out_embed_dim": 16, "adaptive_softmax_cutoff": cutoffs}))
 
 
 @pytest.mark.parametrize("arch", ["rnn_attn", "rnn_lm"])

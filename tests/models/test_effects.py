@@ -4,7 +4,7 @@ from argparse import Namespace
 
 import pytest
 import torch
-from harness.options import MODELS, SMALL, fields, option_names, trials
+from harness.options import MODELS, SMALL, fields, option_names, small, trials
 from harness.subject import Subject
 
 from rnn_s2s_plugin.errors import UsageError, flag
@@ -60,7 +60,7 @@ def test_ignored_option_is_refused(arch, overrides, ignored):
 @pytest.mark.parametrize("arch, overrides, ignored", IGNORED, ids=str)
 def test_what_is_refused_has_no_effect_indeed(arch, overrides, ignored):
     """The same parameters and the same loss in training as with the option's default."""
-    known = {name: value for name, value in {**SMALL, **overrides}.items() if name in fields(arch)}
+    known = small(arch, overrides)
     losses = []
     for given in (known, {**known, ignored: fields(arch)[ignored]}):
         subject = Subject(arch, given)

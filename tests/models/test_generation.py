@@ -3,7 +3,7 @@
 import pytest
 import torch
 from fairseq.sequence_generator import SequenceGenerator
-from harness.options import SMALL, fields
+from harness.options import SMALL, small
 from harness.subject import TARGET, Subject, pad
 
 KINDS = {
@@ -72,7 +72,7 @@ def test_beam_search(kind):
 def test_language_model_fusion():
     """The scores of both models, weighted, step by step (Gulcehre et al. 2015)."""
     s = subject("rnn_attn")
-    lm = Subject("rnn_lm", {name: value for name, value in SMALL.items() if name in fields("rnn_lm")})
+    lm = Subject("rnn_lm", small("rnn_lm", {}))
     lm.model.float()
     plain = generate(s, s.sources)
     fused = generate(s, s.sources, lm_model=lm.model, lm_weight=0.5)

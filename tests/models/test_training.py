@@ -2,9 +2,11 @@
 
 import pytest
 import torch
-from harness.options import MODELS, SMALL, fields
+from harness.options import MODELS, fields, small
+from harness.properties import criterion
 from harness.subject import TARGET, Subject
 
+from rnn_s2s_plugin.criterions.fused_label_smoothed_cross_entropy import FusedLabelSmoothedCrossEntropyCriterion
 from rnn_s2s_plugin.models.encoder import WordEmbedding
 from rnn_s2s_plugin.modules.dropout import SequenceDropout
 
@@ -17,8 +19,7 @@ STEPPING = {
 
 
 def subject(arch, overrides) -> Subject:
-    given = {**SMALL, **STILL, **overrides}
-    return Subject(arch, {name: value for name, value in given.items() if name in fields(arch)})
+    return Subject(arch, small(arch, {**STILL, **overrides}))
 
 
 def features(s: Subject, seed: int = 0):
@@ -147,12 +148,8 @@ def test_no_rate_no_randomness():
 
 def test_training_step_learns():
     """A few steps of the fused criterion lower the loss, for every architecture."""
-    from harness.properties import criterion
-
-    from rnn_s2s_plugin.criterions.fused_label_smoothed_cross_entropy import FusedLabelSmoothedCrossEntropyCriterion
-
     for arch in MODELS:
-        s = Subject(arch, {name: value for name, value in SMALL.items() if name in fields(arch)}, as_built=True)
+        s = Subject(arch, small(arch, {}), as_built=True)
         s.model.train()
         optimizer, losses = torch.optim.Adam(s.model.parameters(), lr=0.02), []
         for _ in range(15):
