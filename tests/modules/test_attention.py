@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from harness.parameters import numpy_parameters, randomised
 from reference.attention import attend
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -22,10 +23,7 @@ ADDITIVE = ("concat", "concat_norm")
 
 def build(score, heads=1, query_dim=8, source_dim=8, dim=4, **kwargs) -> Attention:
     torch.manual_seed(3)
-    made = Attention(score, query_dim, source_dim, dim, heads, **kwargs).double()
-    for parameter in made.parameters():
-        parameter.data += 0.3 * torch.randn_like(parameter)
-    return made.eval()
+    return randomised(Attention(score, query_dim, source_dim, dim, heads, **kwargs))
 
 
 def batch(query_dim=8, source_dim=8, steps=3):
@@ -38,7 +36,7 @@ def batch(query_dim=8, source_dim=8, steps=3):
 
 def naive(attention, score, query, source, padding, previous=None):
     """Contexts (B, T, D) and weights (B, H, T, S) from the reference."""
-    p = {name: value.detach().numpy() for name, value in attention.state_dict().items()}
+    p = numpy_parameters(attention)
     contexts = np.zeros((*query.shape[:2], source.size(2)))
     weights = np.zeros((len(query), attention.heads, query.size(1), source.size(1)))
     for b in range(len(query)):

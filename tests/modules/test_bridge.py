@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from harness.parameters import randomised
 
 from rnn_s2s_plugin.models.config import Seq2SeqConfig
 from rnn_s2s_plugin.models.decoder import encoder_state_dims
@@ -19,10 +20,7 @@ def states(dim=6):
 
 def build(*arguments) -> Bridge:
     torch.manual_seed(2)
-    made = Bridge(*arguments).double()
-    for parameter in made.parameters():
-        parameter.data += 0.3 * torch.randn_like(parameter)
-    return made
+    return randomised(Bridge(*arguments))
 
 
 def summary(kind, half=3, finals=()):

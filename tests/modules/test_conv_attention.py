@@ -5,6 +5,7 @@ import doctest
 import numpy as np
 import pytest
 import torch
+from harness.parameters import numpy_parameters, randomised
 from reference.attention import attend
 from reference.convolution import causal_conv, context_conv
 
@@ -18,17 +19,6 @@ DIM, LENGTH = 6, 9
 
 def heads_of(kind: str) -> int:
     return 3 if kind == "lightweight" else 1
-
-
-def randomised(made: torch.nn.Module) -> torch.nn.Module:
-    made.double()
-    for parameter in made.parameters():
-        parameter.data += 0.3 * torch.randn_like(parameter)
-    return made.eval()
-
-
-def numpy_parameters(made: torch.nn.Module):
-    return {name: value.numpy() for name, value in made.state_dict().items()}
 
 
 def inputs(length: int = LENGTH):

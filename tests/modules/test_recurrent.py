@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from harness.parameters import numpy_parameters, randomised
 from reference.recurrence import STEPS, VECTORS, layer_norm, read, run, within, zero_state
 
 from rnn_s2s_plugin.modules.linear_recurrence import LinearRecurrence
@@ -24,14 +25,7 @@ LENGTHS = (~MASK).sum(1)
 
 def build(made: torch.nn.Module, seed: int = 1) -> torch.nn.Module:
     torch.manual_seed(seed)
-    made.double()
-    for parameter in made.parameters():
-        parameter.data += 0.3 * torch.randn_like(parameter)
-    return made.eval()
-
-
-def numpy_parameters(made: torch.nn.Module):
-    return {name: value.numpy() for name, value in made.state_dict().items()}
+    return randomised(made)
 
 
 def inputs(dim: int = INPUT, length: int = 6, rows: int = 4):
