@@ -39,13 +39,6 @@ def test_sacrebleu_is_computed_where_it_is_asked_for(fairseq, corpus, checkpoint
     assert scores[0] == scores[1] and "hyp_len" in scores[0]
 
 
-def test_print_step_prints_the_number_of_tokens(fairseq, corpus, checkpoint):
-    result = fairseq("generate", corpus.data, "--path", checkpoint, "--print-step", *SHORT)
-    assert {i: int(steps) for i, steps in result.field("I").items()} == {
-        i: len(scores.split()) for i, scores in result.field("P").items()
-    }
-
-
 def test_several_languages(train, fairseq, corpus, tmp_path):
     """In Python as with the commands. More than one dictionary for the languages of a side is refused."""
     languages = "--task translation_multi_simple_epoch --langs src,tgt --encoder-langtok tgt --lang-pairs".split()
