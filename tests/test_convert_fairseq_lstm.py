@@ -12,35 +12,19 @@ LSTM = (
     "--max-epoch 3 --max-tokens 200 --no-epoch-checkpoints"
 ).split()
 VARIANTS = {
-    "plain": ("--decoder-out-embed-dim", "16"),
-    "bidirectional": (
-        "--encoder-bidirectional",
-        "--encoder-layers",
-        "2",
-        "--decoder-layers",
-        "2",
-        "--decoder-out-embed-dim",
-        "16",
-    ),
-    "another output size": ("--decoder-out-embed-dim", "10"),
-    "no attention": ("--decoder-attention", "0", "--decoder-out-embed-dim", "16"),
-    "adaptive softmax": (
-        "--decoder-out-embed-dim",
-        "16",
-        "--adaptive-softmax-cutoff",
-        "6,9",
-        "--criterion",
-        "adaptive_loss",
-        "--ddp-backend",
-        "legacy_ddp",
-    ),
+    "plain": "--decoder-out-embed-dim 16",
+    "bidirectional": "--encoder-bidirectional --encoder-layers 2 --decoder-layers 2 --decoder-out-embed-dim 16",
+    "another output size": "--decoder-out-embed-dim 10",
+    "no attention": "--decoder-attention 0 --decoder-out-embed-dim 16",
+    "adaptive softmax": "--decoder-out-embed-dim 16 --adaptive-softmax-cutoff 6,9 --criterion adaptive_loss "
+    "--ddp-backend legacy_ddp",
 }
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_converted_model_gives_the_same_scores_and_translations(variant, train, corpus, fairseq, tmp_path):
     old, new = tmp_path / "checkpoint_last.pt", tmp_path / "converted.pt"
-    train(tmp_path, *LSTM, *VARIANTS[variant])
+    train(tmp_path, *LSTM, *VARIANTS[variant].split())
     convert(str(old), str(new))
     assert torch.load(new, weights_only=True)["cfg"]["model"]["_name"] == "rnn_attn"
     for options in (("--beam", "5", "--nbest", "5"), ("--score-reference",)):

@@ -155,17 +155,7 @@ def test_dry_run_prints_every_stage_and_writes_nothing(tmp_path):
     work = tmp_path / "work"
     result = recipe(work, "--dry-run", ARCH="rnn_basic", SRC="de", TGT="en", GLOBAL_TOKENS=9000, AVERAGE=2)
     assert result.returncode == 0, result.stdout
-    for tool in (
-        "fetch.py",
-        "corpus.py",
-        "text.py",
-        "bpe.py",
-        "preprocess",
-        "train",
-        "average_",
-        "generate",
-        "score",
-    ):
+    for tool in ("fetch.py", "corpus.py", "text.py", "bpe.py", "preprocess", "train", "average_", "generate", "score"):
         assert re.search(rf"^\+ .*{tool}", result.stdout, re.MULTILINE), tool
     assert "--source-lang de --target-lang en" in result.stdout
     assert "--max-tokens 3000 --update-freq 3" in result.stdout  # 9000 tokens per update, at most 4096 at once

@@ -14,21 +14,8 @@ from rnn_s2s_plugin.errors import UsageError
 @pytest.mark.parametrize("architecture", [[], TINY_LSTM], ids=["rnn_attn", "lstm"])
 def test_checkpoints_load_and_training_resumes(architecture, train, fairseq, corpus, tmp_path):
     """With what fairseq can put into a checkpoint: options, BLEU counts in numpy arrays, averaged weights."""
-    options = [
-        *architecture,
-        "--eval-bleu",
-        "--eval-bleu-args",
-        '{"beam": 2}',
-        "--best-checkpoint-metric",
-        "bleu",
-    ]
-    options += [
-        "--maximize-best-checkpoint-metric",
-        "--store-ema",
-        "--ema-fp32",
-        "--amp",
-        "--no-epoch-checkpoints",
-    ]
+    options = [*architecture, "--eval-bleu", "--eval-bleu-args", '{"beam": 2}', "--best-checkpoint-metric", "bleu"]
+    options += ["--maximize-best-checkpoint-metric", "--store-ema", "--ema-fp32", "--amp", "--no-epoch-checkpoints"]
     train(tmp_path, *options)
     path = tmp_path / "checkpoint_last.pt"
     torch.load(path, weights_only=True)

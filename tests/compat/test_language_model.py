@@ -15,26 +15,8 @@ def test_language_model_trains_scores_and_joins_translation(train, fairseq, corp
     data, model = tmp_path / "data", tmp_path / "model" / "checkpoint_last.pt"
     fairseq("preprocess", "--only-source", *prefixes, "--destdir", data, "--srcdict", corpus.data / "dict.tgt.txt")
 
-    options = [
-        "--task",
-        "language_modeling",
-        "--arch",
-        "lstm_lm",
-        "--sample-break-mode",
-        "eos",
-        "--optimizer",
-        "adam",
-    ]
-    options += [
-        "--decoder-embed-dim",
-        16,
-        "--decoder-hidden-size",
-        16,
-        "--decoder-out-embed-dim",
-        16,
-        "--lr",
-        0.01,
-    ]
+    options = ["--task", "language_modeling", "--arch", "lstm_lm", "--sample-break-mode", "eos", "--optimizer", "adam"]
+    options += ["--decoder-embed-dim", 16, "--decoder-hidden-size", 16, "--decoder-out-embed-dim", 16, "--lr", 0.01]
     fairseq("train", data, *options, "--max-tokens", 400, "--max-epoch", 1, "--save-dir", model.parent)
     result = fairseq("eval_lm", data, "--path", model, "--sample-break-mode", "eos")
     assert "Perplexity" in result.output
@@ -69,16 +51,8 @@ def test_language_model_in_the_search_of_validation(train, corpus, language_mode
 def test_the_word_pad_in_a_text(task, fairseq, tmp_path):
     """fairseq counts it among the words of a batch, and no loss does."""
     (tmp_path / "text").write_text("one two <pad> three\nfour five\n")
-    fairseq(
-        "preprocess",
-        "--only-source",
-        "--trainpref",
-        tmp_path / "text",
-        "--validpref",
-        tmp_path / "text",
-        "--destdir",
-        tmp_path,
-    )
+    prefixes = [f"--{split}pref={tmp_path / 'text'}" for split in ("train", "valid")]
+    fairseq("preprocess", "--only-source", *prefixes, "--destdir", tmp_path)
     options = ("--decoder-embed-dim", 8, "--decoder-hidden-size", 8, "--dropout", 0, "--lr", 1e-9, "--no-save")
     command = ["train", tmp_path, "--task", *task.split(), *options, "--sample-break-mode", "eos"]
     command += ["--optimizer", "adam", "--max-tokens", 400, "--max-update", 1, "--log-format", "json", "--criterion"]

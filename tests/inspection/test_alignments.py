@@ -104,16 +104,11 @@ def test_align_command(model, corpus, write, tmp_path, capsys):
     assert "AER 0.0000" in capsys.readouterr().out
     main(["align", *model, "--gen-subset", "test", "--forced", "--num-batch-buckets", "2"])
     assert capsys.readouterr().out == printed  # padding has no part in it
-    one_based = write(
-        "one",
-        "".join(" ".join(f"{int(i) + 1}p{int(j) + 1}" for i, j in map(pair, line.split())) + "\n" for line in lines),
-    )
+    pairs = [[link.split("-") for link in line.split()] for line in lines]
+    moved = (" ".join(f"{int(i) + 1}p{int(j) + 1}" for i, j in links) for links in pairs)
+    one_based = write("one", "".join(f"{line}\n" for line in moved))
     main(["align", *model, "--gen-subset", "test", "--forced", "--gold", one_based, "--one-based"])
     assert "precision 1.0000  recall 1.0000" in capsys.readouterr().out
-
-
-def pair(link):
-    return link.split("-")
 
 
 @pytest.mark.parametrize(

@@ -40,18 +40,8 @@ def test_best_hypotheses_of_fairseq_generate(files):
 def test_lengths(files, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     plot = tmp_path / "plot.svg"
-    main(
-        [
-            "lengths",
-            f"good={files['good']}",
-            f"bad={files['bad']}",
-            "--remove-bpe",
-            "--buckets",
-            "3,4,5",
-            "--plot",
-            str(plot),
-        ]
-    )
+    outputs = [f"{name}={files[name]}" for name in ("good", "bad")]
+    main(["lengths", *outputs, "--remove-bpe", "--buckets", "3,4,5", "--plot", str(plot)])
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[2][:2] == ["1-3", "2"]  # and nothing has 4 words: that bucket is left out
     assert lines[3] == ["5-5", "2", "100.00", "1.000"]
