@@ -61,7 +61,7 @@ def test_interactive_survives_lines_longer_than_a_batch(fairseq, corpus, checkpo
     assert set(result.field("H")) == {0, 2} and "a line of 10 words is not translated" in result.output
 
 
-def test_interactive_serves_on_after_bad_lines_on_its_input(fairseq_process, corpus, checkpoint, tmp_path):
+def test_interactive_serves_on_after_bad_lines_on_its_input(corpus, checkpoint, tmp_path):
     with open(tmp_path / "lines", "wb") as file:
         file.write(b"\xff\n" + b"one " * 2000 + b"\none two\n")
     with open(tmp_path / "lines", "rb") as stdin:

@@ -9,7 +9,7 @@ from conftest import SHORT, SIZES
 from rnn_s2s_plugin.errors import UsageError
 
 
-def test_language_model_trains_scores_and_joins_translation(train, fairseq, corpus, checkpoint, tmp_path):
+def test_language_model_trains_scores_and_joins_translation(fairseq, corpus, checkpoint, tmp_path):
     """The dictionary of a language model must lie as dict.txt beside the translation data."""
     prefixes = [f"--{split}pref={corpus.raw / split}.tgt" for split in SIZES]
     data, model = tmp_path / "data", tmp_path / "model" / "checkpoint_last.pt"

@@ -54,7 +54,7 @@ def always_unknown(checkpoint, corpus, path) -> None:
     torch.save(state, path)
 
 
-def test_replace_unk_finds_words_before_it_joins_subwords(monkeypatch):
+def test_replace_unk_finds_words_before_it_joins_subwords():
     """Positions are those of subwords: "B@@ B" are two."""
     dictionary = Dictionary()
     tokens = torch.tensor([dictionary.add_symbol(word) for word in ("B@@", "B")] + [dictionary.unk()])

@@ -92,7 +92,7 @@ def command_of(block):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_blocks_of_a_page_run_in_their_order(page, server, record_property):
+def test_blocks_of_a_page_run_in_their_order(page, server):
     """As somebody would type them, one after the other. Counts are printed with ``pytest -rP``."""
     chosen = [block for block in blocks(page) if block.language in RUN]
     for block in chosen:

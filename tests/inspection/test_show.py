@@ -91,7 +91,7 @@ def test_pictures(rich, corpus, tmp_path):
     assert sentence["targetText"] == sentence["reference"] == corpus.lines("test", "tgt")[4]
 
 
-def test_subwords_are_joined_on_request(train, fairseq, tmp_path, capsys):
+def test_subwords_are_joined_on_request(fairseq, tmp_path, capsys):
     for split in ("train", "test"):
         (tmp_path / f"{split}.src").write_text("ein@@ s zwei $ 5\n" * 20)
         (tmp_path / f"{split}.tgt").write_text("o@@ ne two $ 5\n" * 20)
@@ -122,7 +122,7 @@ def test_standard_input(rich, corpus, tmp_path, capsys, monkeypatch):
     "options, shown",
     [([], 50), (["--ids", ",".join(map(str, range(51)))], 51), (["--ids", "1,2,3", "--limit", "2"], 2)],
 )
-def test_the_limit_does_not_cut_numbers_that_were_given(options, shown, rich, corpus, tmp_path, capsys):
+def test_the_limit_does_not_cut_numbers_that_were_given(options, shown, rich, corpus, tmp_path):
     command = ["show", str(corpus.data), "--path", rich, "--gen-subset", "train", "--forced", "--pictures", "none"]
     main([*command, *options, "--cpu", "--output", str(tmp_path)])
     assert len(data_of(tmp_path / "index.html")["sentences"]) == shown
@@ -205,8 +205,8 @@ def test_output_that_cannot_be_a_folder_is_named_before_translating(folder, tmp_
         main(["show", "no-data", "--path", "no-model", "--output", str(file / folder)])
 
 
-def test_command_line_as_a_process(rich, corpus, tmp_path):
-    """An error is one sentence; so is it that a command does not exist."""
+def test_command_line_as_a_process(tmp_path):
+    """An error is one sentence."""
     program = [sys.executable, "-m", "rnn_s2s_plugin.inspect"]
     wrong = subprocess.run([*program, "aer", "no-such-file", "other"], capture_output=True, text=True, cwd=tmp_path)
     assert wrong.returncode == 1
