@@ -100,7 +100,7 @@ def refuse_damaged_data(original, dataset, path):
 
 
 def _end_of_last_sentence(index) -> int:
-    """In bytes, from the beginning of the data."""
+    """Where the data of the last sentence ends, in bytes from the beginning."""
     if not len(index._sizes):
         return 0
     return int(index._pointers[-1]) + int(index._sizes[-1]) * index.dtype().itemsize

@@ -106,7 +106,7 @@ class Agreement(NamedTuple):
 
 
 def agreement(alignments: Sequence[Links], gold: Sequence[Gold]) -> Agreement:
-    """Over all sentences.
+    """The agreement of all sentences' alignments with their gold alignments.
 
     Raises:
         UsageError: if their numbers differ, or there are no links at all.

@@ -20,7 +20,7 @@ def entropy(weights: np.ndarray) -> np.ndarray:
 
 
 def coverage(weights: Sequence[np.ndarray], under: float, over: float) -> Coverage:
-    """Over all sentences, each (target words, source words)."""
+    """The coverage of all source words of these sentences, each (target words, source words)."""
     sums = np.concatenate([matrix.sum(0) for matrix in weights])
     if not len(sums):
         return Coverage(0.0, 0.0, 0.0)

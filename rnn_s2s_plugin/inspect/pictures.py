@@ -131,7 +131,7 @@ def plain(labels: Sequence[str]) -> List[str]:
 
 
 def letters(labels: Sequence[str]) -> int:
-    """Of the longest label, as it is drawn."""
+    """How many letters the longest label has, as it is drawn."""
     return min(LONGEST, max(map(len, labels)))
 
 

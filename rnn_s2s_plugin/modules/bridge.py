@@ -23,7 +23,7 @@ BRIDGES = ("zero", "last", "mean", "mlp")
 
 
 def summarize(
-    kind: str, states: Tensor, final_states: Sequence[State], padding: Padding, half: int
+    kind: str, states: Tensor, final_states: Sequence[State], padding: Padding, ahead_dim: int
 ) -> Tuple[Tensor, ...]:
     """What a bridge of this kind needs to know about the source: tensors (batch, dim).
 
@@ -32,7 +32,7 @@ def summarize(
         states: (batch, length, dim), the encoder's outputs, words first.
         final_states: the state of every encoder layer after the last word.
         padding: where the words are.
-        half: dims of ``states`` that belong to the left-to-right direction.
+        ahead_dim: dims of ``states`` that belong to the left-to-right direction.
     """
     if kind == "zero":
         return ()
@@ -42,7 +42,7 @@ def summarize(
         total = words.sum(1, dtype=torch.promote_types(words.dtype, torch.float32))
         return ((total / padding.lengths.clamp(min=1).unsqueeze(1)).to(words.dtype),)
     if kind == "mlp":
-        return (torch.cat([padding.last_word(states[..., :half]), states[:, 0, half:]], dim=-1),)
+        return (torch.cat([padding.last_word(states[..., :ahead_dim]), states[:, 0, ahead_dim:]], dim=-1),)
     return tuple(part.to(states.dtype) for state in final_states for part in state if part.dim() == 2)
 
 

@@ -23,9 +23,9 @@ def build(*arguments) -> Bridge:
     return randomised(Bridge(*arguments))
 
 
-def summary(kind, half=3, finals=()):
+def summary(kind, ahead_dim=3, finals=()):
     padding = Padding(MASK)
-    return summarize(kind, padding.words_first(states()), finals, padding, half)
+    return summarize(kind, padding.words_first(states()), finals, padding, ahead_dim)
 
 
 def test_zero_has_no_summary_and_no_state():
@@ -47,13 +47,13 @@ def test_mean_of_a_long_source_in_half_precision(length, value):
     assert mean.dtype == torch.float16 and mean.tolist() == [[value, value]]
 
 
-@pytest.mark.parametrize("half", [3, 6])
-def test_mlp_reads_where_each_direction_ends(half):
-    """[→s_S; ←s_1]; with half = dims there is no second direction."""
-    (ends,) = summary("mlp", half)
+@pytest.mark.parametrize("ahead_dim", [3, 6])
+def test_mlp_reads_where_each_direction_ends(ahead_dim):
+    """[→s_S; ←s_1]; with all dims ahead there is no second direction."""
+    (ends,) = summary("mlp", ahead_dim)
     for row in range(3):
         words = states()[row, ~MASK[row]]
-        torch.testing.assert_close(ends[row], torch.cat([words[-1, :half], words[0, half:]]))
+        torch.testing.assert_close(ends[row], torch.cat([words[-1, :ahead_dim], words[0, ahead_dim:]]))
 
 
 @pytest.mark.parametrize("kind", ["mean", "mlp"])
