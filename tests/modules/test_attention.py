@@ -1,20 +1,16 @@
-"""Attention: every score against the naive one, masking, beams, and the memory of the additive score."""
+"""Attention: every score against the naive one, masking, beams."""
 
 import numpy as np
 import pytest
 import torch
 from harness.parameters import numpy_parameters, randomised
 from reference.attention import attend
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from rnn_s2s_plugin.modules import attention as module
 from rnn_s2s_plugin.modules.attention import (
     SCORES,
     Attention,
     AttentionMemory,
     LocationFeatures,
-    additive_score,
 )
 from rnn_s2s_plugin.modules.dropout import dropout
 
@@ -151,56 +147,6 @@ def test_half_precision_normalises_in_float32(score, dtype):
     torch.testing.assert_close(weights.sum(3), torch.ones_like(weights.sum(3)))
     exact = attention.double()(query.double(), attention.project_keys(source.double(), padding))
     torch.testing.assert_close(contexts.double(), exact[0], rtol=0, atol=0.1)
-
-
-# --- the additive score (more in test_additive_score.py) -------------------------------------------------------
-
-
-def naive_additive(query, keys, v):
-    """Everything at once: a (B, H, T, S, D) tensor."""
-    return (torch.tanh(query.unsqueeze(3) + keys.unsqueeze(2)) * v[:, None, None]).sum(-1)
-
-
-@pytest.mark.parametrize("steps, source", [(1, 1), (1, 7), (7, 1)])
-def test_additive_with_a_single_position(steps, source):
-    torch.manual_seed(1)
-    inputs = [torch.randn(shape, dtype=torch.float64) for shape in ((3, 2, steps, 6), (3, 2, source, 6), (2, 6))]
-    torch.testing.assert_close(additive_score(*inputs), naive_additive(*inputs))
-
-
-class LargestTensor(TorchDispatchMode):
-    """Remembers the most elements of any tensor that is made."""
-
-    def __init__(self):
-        super().__init__()
-        self.elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, torch.Tensor):
-                self.elements = max(self.elements, leaf.untyped_storage().nbytes() // leaf.element_size())
-        return result
-
-
-def test_additive_memory(monkeypatch):
-    """Forward and backward never make a (B, T, S, D) tensor, and keep nothing but their inputs in between."""
-    monkeypatch.setattr(module._AdditiveScore, "SLICE_ELEMENTS", 1 << 16)
-    query = torch.randn(4, 1, 32, 64, requires_grad=True)
-    keys = torch.randn(4, 1, 32, 64, requires_grad=True)
-    v = torch.randn(1, 64, requires_grad=True)
-    everything = 4 * 32 * 32 * 64
-    saved = []
-    with (
-        LargestTensor() as ours,
-        torch.autograd.graph.saved_tensors_hooks(lambda x: saved.append(x.numel()) or x, lambda x: x),
-    ):
-        additive_score(query, keys, v).sum().backward()
-    assert ours.elements <= module._AdditiveScore.SLICE_ELEMENTS <= everything // 4
-    assert sum(saved) <= query.numel() + keys.numel() + v.numel()
-    with LargestTensor() as theirs:
-        naive_additive(query, keys, v).sum().backward()
-    assert theirs.elements >= everything  # the measure sees it
 
 
 # --- errors --------------------------------------------------------------------------------------------------
