@@ -54,7 +54,7 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
         label_smoothing: float,
         ignore_prefix_size: int = 0,
         report_accuracy: bool = False,
-        rdrop_alpha: float = 0.0,
+        rdrop_alpha: float = FusedLabelSmoothedCrossEntropyConfig.rdrop_alpha,
     ):
         super().__init__(task, sentence_avg, label_smoothing, ignore_prefix_size, report_accuracy)
         if not 0 <= label_smoothing < 1:

@@ -88,10 +88,10 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
         label_smoothing: float,
         ignore_prefix_size: int = 0,
         report_accuracy: bool = False,
-        risk_candidates: int = 5,
-        risk_sharpness: float = 8.0,
-        risk_token_loss: float = 0.03,
-        risk_post_process: Optional[str] = None,
+        risk_candidates: int = MinimumRiskConfig.risk_candidates,
+        risk_sharpness: float = MinimumRiskConfig.risk_sharpness,
+        risk_token_loss: float = MinimumRiskConfig.risk_token_loss,
+        risk_post_process: Optional[str] = MinimumRiskConfig.risk_post_process,
     ):
         super().__init__(task, sentence_avg, label_smoothing, ignore_prefix_size, report_accuracy)
         if isinstance(task, LanguageModelingTask):
