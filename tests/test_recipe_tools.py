@@ -93,7 +93,6 @@ def test_processes_give_what_one_gives_and_end_on_errors(tmp_path, monkeypatch):
     source.write_text("\n".join(lines) + "\n")
     monkeypatch.setattr(files, "SMALL", 0)
     monkeypatch.setattr(files, "CHUNK", 50)
-    monkeypatch.setattr(files.chunks, "__defaults__", (50,))
     setup_args = (["lowercase", "normalize", "tokenize"], "en")
     for workers in (1, 3):
         files.rewrite(source, tmp_path / f"out{workers}", workers, text.process, text.setup, setup_args)

@@ -102,12 +102,12 @@ def count_lines(path: str | Path) -> int:
     return count + (last != b"\n")
 
 
-def chunks(lines: Iterable, size: int = CHUNK) -> Iterator[list]:
-    """Group ``lines`` into lists of ``size`` lines."""
+def chunks(lines: Iterable) -> Iterator[list]:
+    """Group ``lines`` into pieces of work."""
     group = []
     for line in lines:
         group.append(line)
-        if len(group) == size:
+        if len(group) == CHUNK:
             yield group
             group = []
     if group:
