@@ -15,6 +15,7 @@ from rnn_s2s_plugin.criterions.fused_label_smoothed_cross_entropy import (
     FusedLabelSmoothedCrossEntropyCriterion,
 )
 from rnn_s2s_plugin.errors import UsageError
+from rnn_s2s_plugin.models.config import RATES
 
 from .options import fields
 from .subject import TARGET, TARGET_LENGTHS, Subject, pad
@@ -280,8 +281,7 @@ def seeds(s: Subject) -> None:
 
     first = training(1)
     assert torch.equal(first, training(1))
-    rates = ("dropout", "embed_dropout", "output_dropout", "word_dropout", "attention_dropout")
-    is_random = any(getattr(s.cfg, name) > 0 for name in rates)
+    is_random = any(getattr(s.cfg, name) > 0 for name in RATES)
     assert torch.equal(first, training(2)) == (not is_random)
 
 

@@ -7,6 +7,7 @@ from harness.properties import criterion
 from harness.subject import TARGET, Subject
 
 from rnn_s2s_plugin.criterions.fused_label_smoothed_cross_entropy import FusedLabelSmoothedCrossEntropyCriterion
+from rnn_s2s_plugin.models.config import RATES
 from rnn_s2s_plugin.models.encoder import WordEmbedding
 from rnn_s2s_plugin.modules.dropout import SequenceDropout
 
@@ -22,9 +23,9 @@ def subject(arch, overrides) -> Subject:
     return Subject(arch, small(arch, {**STILL, **overrides}))
 
 
-def features(s: Subject, seed: int = 0):
+def features(s: Subject):
     """(rows, T, features_dim) in training; sentences of equal length, so that nothing is padded."""
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     s.model.train()
     source = None if s.is_lm else torch.stack([s.sources[0]] * 3)
     previous = torch.stack([s.previous[1]] * 3)
@@ -98,10 +99,10 @@ def test_dropout_acts_between_any_two_layers(query):
     assert all(0.2 < share < 0.8 for share in seen)
 
 
-def embed(dropout=0.0, word_dropout=0.0, variational=False, training=True):
+def embed(dropout=0.0, word_dropout=0.0, training=True):
     torch.manual_seed(0)
     matrix = torch.nn.Embedding(20, 30)
-    module = WordEmbedding(matrix, SequenceDropout(dropout, variational), word_dropout).train(training)
+    module = WordEmbedding(matrix, SequenceDropout(dropout), word_dropout).train(training)
     tokens = torch.randint(0, 20, (10, 12))
     return module(tokens), matrix(tokens)
 
@@ -123,9 +124,6 @@ def test_embedding_dropout_drops_dims():
 def test_embedding_is_left_alone_when_not_training():
     y, x = embed(dropout=0.5, word_dropout=0.5, training=False)
     assert torch.equal(y, x)
-
-
-RATES = ("dropout", "embed_dropout", "output_dropout", "word_dropout", "attention_dropout")
 
 
 @pytest.mark.parametrize("name", RATES)

@@ -13,9 +13,9 @@ from rnn_s2s_plugin.modules.recurrent import CELLS, Padding
 MASK = torch.tensor([[0, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 1]]).bool()
 
 
-def states(dim=6):
+def states():
     torch.manual_seed(1)
-    return torch.randn(3, 4, dim, dtype=torch.float64)
+    return torch.randn(3, 4, 6, dtype=torch.float64)
 
 
 def build(*arguments) -> Bridge:
@@ -72,9 +72,9 @@ def test_mapped_summary(kind):
             torch.testing.assert_close(vector, torch.from_numpy(expected), rtol=1e-12, atol=1e-12)
 
 
-def finals(layers, vectors, dim=6):
+def finals(layers, vectors):
     """Final states that can be told apart: layer l, vector v is filled with 10 l + v."""
-    return [tuple(torch.full((3, dim), 10.0 * la + v).double() for v in range(vectors)) for la in range(layers)]
+    return [tuple(torch.full((3, 6), 10.0 * la + v).double() for v in range(vectors)) for la in range(layers)]
 
 
 # (encoder layers, its vectors, decoder layers, its vectors) -> the vector that starts each one of the decoder

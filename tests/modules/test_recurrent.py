@@ -28,9 +28,9 @@ def build(made: torch.nn.Module, seed: int = 1) -> torch.nn.Module:
     return randomised(made)
 
 
-def inputs(dim: int = INPUT, length: int = 6, rows: int = 4):
+def inputs(dim: int = INPUT, length: int = 6):
     torch.manual_seed(2)
-    return torch.randn(rows, length, dim, dtype=torch.float64)
+    return torch.randn(4, length, dim, dtype=torch.float64)
 
 
 def close(actual, expected):
