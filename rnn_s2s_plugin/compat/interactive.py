@@ -51,16 +51,16 @@ def leave_out_long_lines(original, lines, cfg, task, max_positions, encode_fn):
     if cfg.generation.constraints:
         lines[:] = [with_usable_constraints(line, cfg.generation, encode_fn) for line in lines]
     max_positions = utils.resolve_max_positions(max_positions, cfg.dataset.max_tokens)
-    left = dict.fromkeys(range(len(lines)))
+    left = set(range(len(lines)))
     for batch in original(lines, cfg, task, max_positions, encode_fn):
-        task.sources_of_batch = [encode_fn(lines[number]) for number in batch.ids.tolist()]
-        for number in batch.ids.tolist():
-            del left[number]
+        numbers = batch.ids.tolist()
+        task.sources_of_batch = [encode_fn(lines[number]) for number in numbers]
+        left.difference_update(numbers)
         yield batch
-    for number in left:
+    for line in (lines[number] for number in sorted(left)):
         logger.warning(
-            f"a line of {len(encode_fn(lines[number]).split())} words is not translated, for it is longer than "
-            f"--max-source-positions or --max-tokens: {lines[number][:40]} ..."
+            f"a line of {len(encode_fn(line).split())} words is not translated, for it is longer than "
+            f"--max-source-positions or --max-tokens: {line[:40]} ..."
         )
 
 

@@ -1,7 +1,8 @@
 """The command line of the commands that need a model: the options of fairseq-interactive and a few more."""
 
 import argparse
-from typing import List, Optional, Sequence, Tuple
+from itertools import islice
+from typing import Iterable, List, Optional, Tuple
 
 from fairseq import options
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
@@ -70,7 +71,7 @@ def inspect_from(args: argparse.Namespace, gates: bool = True) -> Tuple[LoadedMo
     return loaded, inspect_sentences(loaded, select(sentences, args.ids, limit), args.forced, gates)
 
 
-def select(sentences: Sequence[Sentence], ids: Optional[str], limit: Optional[int]) -> List[Sentence]:
+def select(sentences: Iterable[Sentence], ids: Optional[str], limit: Optional[int]) -> List[Sentence]:
     """The selected sentences, in the order of ``ids``.
 
     Raises:
@@ -79,7 +80,7 @@ def select(sentences: Sequence[Sentence], ids: Optional[str], limit: Optional[in
     if limit is not None and limit < 1:
         raise UsageError(f"--limit must be at least 1, got {limit}")
     if ids is None:
-        return [sentence for sentence, _ in zip(sentences, range(limit))] if limit else list(sentences)
+        return list(islice(sentences, limit))
     try:
         numbers = [int(number) for number in ids.split(",")]
     except ValueError:

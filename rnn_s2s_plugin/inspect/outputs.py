@@ -52,8 +52,9 @@ def _best(lines: List[str], path: str, scheme: Optional[str]) -> List[str]:
     best: Dict[int, Tuple[float, str]] = {}
     for line in lines:
         if match := re.match(r"H-(\d+)\t(\S+)\t(.*)", line):
-            candidate = float(match[2]), match[3]
-            best[int(match[1])] = max(best.get(int(match[1]), candidate), candidate, key=lambda scored: scored[0])
+            number, score = int(match[1]), float(match[2])
+            if number not in best or score > best[number][0]:
+                best[number] = score, match[3]
     if sorted(best) != list(range(len(best))):
         raise UsageError(f"{path} has {len(best)} hypotheses with numbers up to {max(best)}: some are missing")
     return [joined(best[number][1], scheme) for number in range(len(best))]

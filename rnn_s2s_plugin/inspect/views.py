@@ -36,7 +36,7 @@ def recurrence_title(name: str) -> str:
     """``encoder.stack.layers.1.backward_layer`` -> ``encoder layer 2, backward``."""
     side, *_ = name.split(".")
     number = int(name.split("layers.")[1].split(".")[0]) + 1
-    upper = "upper " if ".upper_stack" in f".{name}" else ""
+    upper = "upper " if "upper_stack" in name else ""
     direction = {"forward_layer": ", forward", "backward_layer": ", backward"}.get(name.rsplit(".", 1)[-1], "")
     return f"{side} {upper}layer {number}{direction}"
 
