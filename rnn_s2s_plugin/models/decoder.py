@@ -167,25 +167,24 @@ class RNNDecoder(FairseqIncrementalDecoder):
         Returns:
             features (rows, T, features_dim), attention weights (rows, T, S) or None, and the state after T.
         """
-        below = len(self.stack.layers)
-        contexts, weights = state.contexts, None
+        below, weights = len(self.stack.layers), None
         h, states = self.stack(x, state.rnn and state.rnn[:below])
         if self.attends:
-            c, weights, contexts = self._attend(h, encoder_out, state)
+            c, weights, state = self._attend(h, encoder_out, state)
         if self.upper_stack is not None:
             h, upper_states = self.upper_stack(self.dropout(h), state.rnn and state.rnn[below:], context=c)
             states = states + upper_states
         features = torch.cat([h, c], dim=-1) if self.attends else h
         features = self.output_dropout(self.factor(features) if self.factor is not None else features)
-        return features, weights, state._replace(rnn=states, contexts=contexts)
+        return features, weights, state._replace(rnn=states)
 
-    def _attend(self, h: Tensor, encoder_out: EncoderOut, state: DecoderState):
-        contexts = state.contexts
+    def _attend(self, h: Tensor, encoder_out: EncoderOut, state: DecoderState) -> Tuple[Tensor, Tensor, DecoderState]:
         if isinstance(self.attention, ConvAttention):
-            c, weights, contexts = self.attention(h, encoder_out.memory, contexts, state.weights)
+            c, weights, contexts = self.attention(h, encoder_out.memory, state.contexts, state.weights)
+            state = state._replace(contexts=contexts)
         else:
             c, weights = self.attention(h, encoder_out.memory, state.weights)
-        return c, weights.mean(1), contexts
+        return c, weights.mean(1), state
 
     def unroll_stepwise(
         self, x: Tensor, state: DecoderState, encoder_out: EncoderOut
