@@ -108,7 +108,7 @@ def compare_with(
     """
     gold = read_alignments(path, one_based)
     if max(inspection.number for inspection in inspections) >= len(gold):
-        raise UsageError(f"{path} has {len(gold)} lines, fewer than there are sentences")
+        raise UsageError(f"{path} has {len(gold)} lines: give a file with a line per sentence of the input or split")
     chosen = [gold[inspection.number] for inspection in inspections]
     lines = [inspection.number + 1 for inspection in inspections]
     check_positions(chosen, [matrix.shape[::-1] for matrix in weights], path, lines)

@@ -112,7 +112,9 @@ def agreement(alignments: Sequence[Links], gold: Sequence[Gold]) -> Agreement:
         UsageError: if their numbers differ, or there are no links at all.
     """
     if len(alignments) != len(gold):
-        raise UsageError(f"{len(alignments)} alignments against gold alignments of {len(gold)} sentences")
+        raise UsageError(
+            f"{len(alignments)} alignments against gold alignments of {len(gold)} sentences: name files of one corpus"
+        )
     pairs = list(zip(alignments, gold))
     made, sure = sum(map(len, alignments)), sum(len(truth.sure) for truth in gold)
     right = sum(len(links & truth.possible) for links, truth in pairs)

@@ -56,7 +56,9 @@ def _best(lines: List[str], path: str, scheme: Optional[str]) -> List[str]:
             if number not in best or score > best[number][0]:
                 best[number] = score, match[3]
     if sorted(best) != list(range(len(best))):
-        raise UsageError(f"{path} has {len(best)} hypotheses with numbers up to {max(best)}: some are missing")
+        raise UsageError(
+            f"{path} has {len(best)} hypotheses with numbers up to {max(best)}: some are missing; generate again"
+        )
     return [joined(best[number][1], scheme) for number in range(len(best))]
 
 

@@ -66,7 +66,9 @@ def load(cfg: Any) -> LoadedModel:
     overrides = ast.literal_eval(cfg.common_eval.model_overrides)
     models, _ = checkpoint_utils.load_model_ensemble(paths, arg_overrides=overrides, task=task)
     if not isinstance(models[0], RNNSeq2SeqModel):
-        raise UsageError(f"--path {paths[0]} is a {type(models[0]).__name__}; only this plugin's translation models")
+        raise UsageError(
+            f"--path {paths[0]} is a {type(models[0]).__name__}; only this plugin's translation models can be inspected"
+        )
     if models[0].int8:
         raise UsageError("int8 has no effect here, where matrices stay as they were trained: leave it out")
     model = models[0].eval()
@@ -93,7 +95,9 @@ def read_file(loaded: LoadedModel, path: str, reference: Optional[str]) -> Itera
     lines = read_lines(path)
     references = read_lines(reference) if reference is not None else [None] * len(lines)
     if len(lines) != len(references):
-        raise UsageError(f"{reference} has {len(references)} lines, {path} has {len(lines)}")
+        raise UsageError(
+            f"{reference} has {len(references)} lines, {path} has {len(lines)}: give the translations line by line"
+        )
     tokenizer, bpe = loaded.task.build_tokenizer(loaded.cfg.tokenizer), loaded.task.build_bpe(loaded.cfg.bpe)
     for number, (line, translation) in enumerate(zip(lines, references)):
         pieces = split_pieces(line, tokenizer, bpe)
