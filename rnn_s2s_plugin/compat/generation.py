@@ -187,9 +187,24 @@ def replace_unk_before_joining_subwords(
     return tgt_dict.encode_line(text, add_if_not_exist=True), text, alignment
 
 
-@mend(SequenceGeneratorWithAlignment, "_prepare_batch_for_alignment")
-def refuse_alignment_without_attention(original, generator, sample, hypotheses):
-    """A model without attention cannot align; fairseq stops with an IndexError."""
-    if any(hypo["attention"].numel() == 0 for of_sentence in hypotheses for hypo in of_sentence):
+@mend(SequenceGeneratorWithAlignment, "generate")
+@torch.no_grad()
+def align_what_was_found(original, generator, models, sample, **kwargs):
+    """A search may find fewer hypotheses than it has beams, with which fairseq's loop ends in an IndexError.
+
+    So it does for a model without attention, which cannot align.
+    """
+    if any(getattr(model, "full_context_alignment", False) for model in generator.model.models):
+        return original(generator, models, sample, **kwargs)
+    hypotheses = generator._generate(sample, **kwargs)
+    for source, of_sentence in zip(sample["net_input"]["src_tokens"].cpu(), hypotheses):
+        for hypo in of_sentence:
+            hypo["alignment"] = _alignment(generator, hypo, source)
+    return hypotheses
+
+
+def _alignment(generator, hypo, source):
+    if hypo["attention"].numel() == 0:
         raise UsageError("--print-alignment and --replace-unk need a model with attention, and this one has none")
-    return original(generator, sample, hypotheses)
+    weights, words = hypo["attention"].t().cpu(), hypo["tokens"].cpu()
+    return generator.extract_alignment(weights, source, words, generator.pad, generator.eos)

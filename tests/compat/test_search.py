@@ -1,5 +1,7 @@
 """Beam search and alignments. Each test fails without its mend."""
 
+import re
+
 import pytest
 import torch
 from conftest import SHORT, SIZES
@@ -77,6 +79,17 @@ def test_alignment_without_attention_is_refused(train, fairseq, corpus, tmp_path
                 "--input",
                 corpus.raw / "test.src",
             )
+
+
+def test_alignment_of_fewer_hypotheses_than_beams(fairseq, corpus, checkpoint):
+    """There are only so many translations of one word; each is aligned."""
+    options = ["--path", checkpoint, "--beam", 50, "--nbest", 50, "--max-len-b", 1]
+    plain, aligned = (
+        fairseq("generate", corpus.data, *options, *more).output.splitlines() for more in ((), ("--print-alignment",))
+    )
+    hypotheses = [line for line in aligned if line.startswith("H-")]
+    assert hypotheses == [line for line in plain if line.startswith("H-")]
+    assert SIZES["test"] < len(hypotheses) == len([line for line in aligned if re.match(r"A-\d+\t\d+-0$", line)])
 
 
 def test_sampling_from_more_words_than_there_are(fairseq, corpus, checkpoint):
