@@ -10,7 +10,7 @@ from fairseq.data import data_utils
 from fairseq.dataclass.configs import GenerationConfig
 from fairseq.models import FairseqLanguageModel
 from fairseq.ngram_repeat_block import NGramRepeatBlock
-from fairseq.sequence_generator import SequenceGenerator, SequenceGeneratorWithAlignment
+from fairseq.sequence_generator import EnsembleModel, SequenceGenerator, SequenceGeneratorWithAlignment
 from fairseq.tasks.translation import TranslationTask
 from fairseq.tasks.translation_multi_simple_epoch import TranslationMultiSimpleEpochTask
 
@@ -185,6 +185,15 @@ def replace_unk_before_joining_subwords(
     _, pieces, _ = original(hypo_tokens, src_str, alignment, align_dict, tgt_dict, None, extra_symbols_to_ignore)
     text = data_utils.post_process(pieces, remove_bpe)
     return tgt_dict.encode_line(text, add_if_not_exist=True), text, alignment
+
+
+@mend(EnsembleModel, "forward_decoder")
+def average_over_those_that_attend(original, ensemble, *args, **kwargs):
+    """fairseq divides the sum of all models' attention weights by their number, although some may have no attention."""
+    log_probs, attention = original(ensemble, *args, **kwargs)
+    if attention is not None and ensemble.models_size > 1:
+        attention = attention / attention.sum(-1, keepdim=True)
+    return log_probs, attention
 
 
 @mend(SequenceGeneratorWithAlignment, "generate")

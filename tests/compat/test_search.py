@@ -81,6 +81,14 @@ def test_alignment_without_attention_is_refused(train, fairseq, corpus, tmp_path
             )
 
 
+def test_soft_alignment_of_an_ensemble_is_that_of_the_models_that_attend(train, fairseq, corpus, checkpoint, tmp_path):
+    train(tmp_path, "--arch", "rnn_basic")
+    models = f"{tmp_path / 'checkpoint_last.pt'}:{checkpoint}"
+    aligned = fairseq("generate", corpus.data, "--path", models, "--print-alignment", "soft", *SHORT).field("A")
+    sums = [sum(map(float, weights.split(","))) for row in aligned.values() for weights in row.split()]
+    assert len(aligned) == SIZES["test"] and sums == pytest.approx([1] * len(sums), abs=1e-4)
+
+
 def test_alignment_of_fewer_hypotheses_than_beams(fairseq, corpus, checkpoint):
     """There are only so many translations of one word; each is aligned."""
     options = ["--path", checkpoint, "--beam", 50, "--nbest", 50, "--max-len-b", 1]
