@@ -103,6 +103,14 @@ def choose_among_no_more_words_than_there_are(original, self, tgt_dict, sampling
     original(self, tgt_dict, min(sampling_topk, len(tgt_dict)), sampling_topp)
 
 
+@mend(SequenceGenerator, "__init__")
+def choose_two_words_per_beam(original, generator, models, tgt_dict, beam_size=1, *args, **kwargs):
+    """fairseq limits --beam to the number of words; these searches choose twice as many words as there are beams."""
+    if isinstance(kwargs.get("search_strategy"), (search.DiverseSiblingsSearch, search.LexicallyConstrainedBeamSearch)):
+        beam_size = min(beam_size, len(tgt_dict) // 2)
+    original(generator, models, tgt_dict, beam_size, *args, **kwargs)
+
+
 @mend(SequenceGenerator, "_generate")
 def name_the_options_of_lengths(original, generator, *args, **kwargs):
     """A short source may allow only translations that are too short; fairseq's assertion does not name the options."""

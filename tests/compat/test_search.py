@@ -105,6 +105,15 @@ def test_sampling_from_more_words_than_there_are(fairseq, corpus, checkpoint):
     assert len(fairseq("generate", corpus.data, *options).field("H")) == SIZES["test"]
 
 
+@pytest.mark.parametrize("kind", [("generate", "--diversity-rate", 0.5), ("interactive", "--constraints")])
+def test_more_beams_than_words_in_the_dictionary(kind, fairseq, corpus, checkpoint, tmp_path):
+    (tmp_path / "lines").write_text("one two\tNINE\n")
+    command, *options = kind
+    options += ["--input", tmp_path / "lines"] if command == "interactive" else []
+    result = fairseq(command, corpus.data, "--path", checkpoint, "--beam", 50, *SHORT, *options)
+    assert len(result.field("H")) == (1 if command == "interactive" else SIZES["test"])
+
+
 def test_hypotheses_of_matched_length_all_end_there():
     """Also those that are much less likely than another with one more word."""
     dictionary = Dictionary()
