@@ -98,6 +98,7 @@ CASES = [
         ADAPTIVE + " --adaptive-softmax-cutoff 4,5,6,7,8,9",
         "has 6 cutoffs.*use fewer",
     ),
+    Bad("cutoff at padding", "train", ADAPTIVE + " --adaptive-softmax-cutoff 1,6", "must begin above 1, the number of"),
     Bad("targets padded on the left", "train", ATTN + "--left-pad-target", "--left-pad-target"),
     Bad("adaptive softmax, other loss", "train", ATTN + "--adaptive-softmax-cutoff 6", "--criterion adaptive_loss"),
     Bad("adaptive loss alone", "train", ADAPTIVE, "--adaptive-softmax-cutoff"),

@@ -10,7 +10,7 @@ from fairseq.data import data_utils
 from fairseq.dataclass.configs import GenerationConfig
 from fairseq.models import FairseqLanguageModel
 from fairseq.ngram_repeat_block import NGramRepeatBlock
-from fairseq.sequence_generator import SequenceGenerator, SequenceGeneratorWithAlignment
+from fairseq.sequence_generator import EnsembleModel, SequenceGenerator, SequenceGeneratorWithAlignment
 from fairseq.tasks.translation import TranslationTask
 from fairseq.tasks.translation_multi_simple_epoch import TranslationMultiSimpleEpochTask
 
@@ -103,6 +103,14 @@ def choose_among_no_more_words_than_there_are(original, self, tgt_dict, sampling
     original(self, tgt_dict, min(sampling_topk, len(tgt_dict)), sampling_topp)
 
 
+@mend(SequenceGenerator, "__init__")
+def choose_two_words_per_beam(original, generator, models, tgt_dict, beam_size=1, *args, **kwargs):
+    """fairseq limits --beam to the number of words; these searches choose twice as many words as there are beams."""
+    if isinstance(kwargs.get("search_strategy"), (search.DiverseSiblingsSearch, search.LexicallyConstrainedBeamSearch)):
+        beam_size = min(beam_size, len(tgt_dict) // 2)
+    original(generator, models, tgt_dict, beam_size, *args, **kwargs)
+
+
 @mend(SequenceGenerator, "_generate")
 def name_the_options_of_lengths(original, generator, *args, **kwargs):
     """A short source may allow only translations that are too short; fairseq's assertion does not name the options."""
@@ -187,9 +195,33 @@ def replace_unk_before_joining_subwords(
     return tgt_dict.encode_line(text, add_if_not_exist=True), text, alignment
 
 
-@mend(SequenceGeneratorWithAlignment, "_prepare_batch_for_alignment")
-def refuse_alignment_without_attention(original, generator, sample, hypotheses):
-    """A model without attention cannot align; fairseq stops with an IndexError."""
-    if any(hypo["attention"].numel() == 0 for of_sentence in hypotheses for hypo in of_sentence):
+@mend(EnsembleModel, "forward_decoder")
+def average_over_those_that_attend(original, ensemble, *args, **kwargs):
+    """fairseq divides the sum of all models' attention weights by their number, although some may have no attention."""
+    log_probs, attention = original(ensemble, *args, **kwargs)
+    if attention is not None and ensemble.models_size > 1:
+        attention = attention / attention.sum(-1, keepdim=True)
+    return log_probs, attention
+
+
+@mend(SequenceGeneratorWithAlignment, "generate")
+@torch.no_grad()
+def align_what_was_found(original, generator, models, sample, **kwargs):
+    """A search may find fewer hypotheses than it has beams, with which fairseq's loop ends in an IndexError.
+
+    So it does for a model without attention, which cannot align.
+    """
+    if any(getattr(model, "full_context_alignment", False) for model in generator.model.models):
+        return original(generator, models, sample, **kwargs)
+    hypotheses = generator._generate(sample, **kwargs)
+    for source, of_sentence in zip(sample["net_input"]["src_tokens"].cpu(), hypotheses):
+        for hypo in of_sentence:
+            hypo["alignment"] = _alignment(generator, hypo, source)
+    return hypotheses
+
+
+def _alignment(generator, hypo, source):
+    if hypo["attention"].numel() == 0:
         raise UsageError("--print-alignment and --replace-unk need a model with attention, and this one has none")
-    return original(generator, sample, hypotheses)
+    weights, words = hypo["attention"].t().cpu(), hypo["tokens"].cpu()
+    return generator.extract_alignment(weights, source, words, generator.pad, generator.eos)

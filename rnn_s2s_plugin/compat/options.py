@@ -186,10 +186,13 @@ def explain_impossible_schedule(original, cfg, optimizer):
 @mend(Trainer, "__init__")
 def refuse_loss_that_does_not_fit(original, trainer, cfg, task, model, criterion, *args, **kwargs):
     """An adaptive softmax and its loss need each other; one without the other gives a traceback in training."""
-    adaptive = getattr(getattr(model, "decoder", None), "adaptive_softmax", None) is not None
-    if adaptive and not isinstance(criterion, AdaptiveLoss):
+    adaptive = getattr(getattr(model, "decoder", None), "adaptive_softmax", None)
+    if adaptive is not None and not isinstance(criterion, AdaptiveLoss):
         raise UsageError("--adaptive-softmax-cutoff needs --criterion adaptive_loss --ddp-backend legacy_ddp")
-    if not adaptive and isinstance(criterion, AdaptiveLoss):
+    if adaptive is not None and adaptive.cutoff[0] <= criterion.padding_idx:
+        # Then the number means the first cluster of rare words, and the loss would ignore it and count padding.
+        raise UsageError(f"--adaptive-softmax-cutoff must begin above {criterion.padding_idx}, the number of padding")
+    if adaptive is None and isinstance(criterion, AdaptiveLoss):
         raise UsageError("--criterion adaptive_loss needs --adaptive-softmax-cutoff")
     if isinstance(criterion, LabelSmoothedCrossEntropyCriterionWithAlignment) and not _attends(model):
         raise UsageError("--criterion label_smoothed_cross_entropy_with_alignment needs a model with attention")

@@ -108,10 +108,17 @@ def keep_float32_parameters(original, optimizer):
 
 @mend(_FP16OptimizerMixin, "load_state_dict")
 def restore_float32_parameters(original, optimizer, state, optimizer_overrides=None):
-    """Checkpoints from before, and those of training in another precision, have none."""
+    """Checkpoints from before, and those of training in another precision, have none.
+
+    Until then the parameters are what the model has in half precision. Where that is not the rounded value, the model
+    was changed after it was saved, such as by averaging.
+    """
     original(optimizer, state, optimizer_overrides)
+    half = optimizer.fp16_params[0].dtype
     for parameter, saved in zip(_float32_parameters(optimizer), state.get("float32_parameters", ())):
-        parameter.data.copy_(saved)
+        saved = saved.to(parameter.device)
+        if torch.equal(saved.to(half).float(), parameter.data):
+            parameter.data.copy_(saved)
 
 
 @mend(Trainer, "load_checkpoint")

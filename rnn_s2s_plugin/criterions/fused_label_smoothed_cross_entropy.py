@@ -71,8 +71,13 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
         """Called before training (see ``compat.options``).
 
         Raises:
-            UsageError: for R-Drop in a model without dropout, whose two predictions would be equal.
+            UsageError: for R-Drop in a model without dropout, whose two predictions would be equal, and for a search
+                for unused parameters, which takes the output layer, used outside of the model's ``forward``, for one.
         """
+        parallel = cfg.distributed_training
+        wrapped = parallel.distributed_world_size > 1 and parallel.ddp_backend in ("c10d", "pytorch_ddp")
+        if parallel.find_unused_parameters and wrapped:
+            raise UsageError("--find-unused-parameters fails with this --criterion: leave it out, all of them are used")
         if self.rdrop_alpha and not any(getattr(cfg.model, rate, None) for rate in RATES):
             raise UsageError("--rdrop-alpha has no effect without dropout: give --dropout above 0")
 

@@ -115,9 +115,9 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
     def check_options(self, cfg: Any) -> None:
         """Called before training; warns if it would start from an untrained model."""
         super().check_options(cfg)
-        start = cfg.checkpoint
-        resumes = os.path.exists(os.path.join(start.save_dir, start.restore_file))
-        if not resumes and start.finetune_from_model is None:
+        start, last = cfg.checkpoint, "checkpoint_last.pt"
+        resumes = start.restore_file != last or os.path.exists(os.path.join(start.save_dir, last))
+        if not resumes and start.finetune_from_model is None and start.continue_once is None:
             logger.warning(f"--criterion {NAME} is for a trained model: name one with --finetune-from-model")
 
     def forward(self, model: Any, sample: Dict[str, Any], reduce: bool = True) -> Tuple[Tensor, int, Dict[str, Any]]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from conftest import TRAIN_TINY
 from fairseq.dataclass.initialize import add_defaults
+from fairseq.sequence_generator import SequenceGenerator
 from hydra._internal.utils import run_and_report
 from omegaconf import OmegaConf
 
@@ -110,6 +111,13 @@ def test_from_pretrained_of_what_is_not_there(corpus, checkpoint, tmp_path):
         RNNAttnModel.from_pretrained(folder, name, str(tmp_path / "no_data"))
     with pytest.raises(UsageError, match="bpe_codes .*no_codes cannot be read"):
         RNNAttnModel.from_pretrained(folder, name, data, bpe="subword_nmt", bpe_codes=str(tmp_path / "no_codes"))
+
+
+def test_index_errors_of_programs_are_not_blamed_on_the_data(fairseq, corpus, checkpoint, monkeypatch):
+    """Only that of an embedding tells of words beyond the dictionary."""
+    monkeypatch.setattr(SequenceGenerator, "generate", lambda *_, **__: [][0])
+    with pytest.raises(IndexError, match="list index out of range"):
+        fairseq("generate", corpus.data, "--path", checkpoint)
 
 
 def test_what_models_in_python_cannot_do(corpus, checkpoint):

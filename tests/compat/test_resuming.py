@@ -77,6 +77,17 @@ def test_parameters_in_bfloat16_are_resumed_in_float32(train, tmp_path):
     assert all(torch.equal(*pair) for pair in zip(*masters, strict=True))
 
 
+def test_changed_parameters_in_bfloat16_are_not_undone(train, tmp_path):
+    """By the optimizer's copy of what they were, for example before they were averaged."""
+    options, path = ("--bf16", "--no-epoch-checkpoints", "--lr", 1e-9), tmp_path / "checkpoint_last.pt"
+    train(tmp_path, *options, "--max-update", 2)
+    state = torch.load(path, weights_only=True)
+    changed = state["model"]["decoder.output.bias"].fill_(7)
+    torch.save(state, path)
+    train(tmp_path, *options, "--max-update", 4)
+    assert torch.equal(torch.load(path, weights_only=True)["model"]["decoder.output.bias"], changed)
+
+
 def test_average_of_every_third_update_is_resumed(train, tmp_path):
     options = ("--store-ema", "--ema-decay", 0.5, "--ema-update-freq", 3, "--no-epoch-checkpoints")
     train(tmp_path / "parts", *options, "--max-update", 2)

@@ -1,5 +1,7 @@
 """Beam search and alignments. Each test fails without its mend."""
 
+import re
+
 import pytest
 import torch
 from conftest import SHORT, SIZES
@@ -72,9 +74,37 @@ def test_alignment_without_attention_is_refused(train, fairseq, corpus, tmp_path
             )
 
 
+def test_soft_alignment_of_an_ensemble_is_that_of_the_models_that_attend(train, fairseq, corpus, checkpoint, tmp_path):
+    train(tmp_path, "--arch", "rnn_basic")
+    models = f"{tmp_path / 'checkpoint_last.pt'}:{checkpoint}"
+    aligned = fairseq("generate", corpus.data, "--path", models, "--print-alignment", "soft", *SHORT).field("A")
+    sums = [sum(map(float, weights.split(","))) for row in aligned.values() for weights in row.split()]
+    assert len(aligned) == SIZES["test"] and sums == pytest.approx([1] * len(sums), abs=1e-4)
+
+
+def test_alignment_of_fewer_hypotheses_than_beams(fairseq, corpus, checkpoint):
+    """There are only so many translations of one word; each is aligned."""
+    options = ["--path", checkpoint, "--beam", 50, "--nbest", 50, "--max-len-b", 1]
+    plain, aligned = (
+        fairseq("generate", corpus.data, *options, *more).output.splitlines() for more in ((), ("--print-alignment",))
+    )
+    hypotheses = [line for line in aligned if line.startswith("H-")]
+    assert hypotheses == [line for line in plain if line.startswith("H-")]
+    assert SIZES["test"] < len(hypotheses) == len([line for line in aligned if re.match(r"A-\d+\t\d+-0$", line)])
+
+
 def test_sampling_from_more_words_than_there_are(fairseq, corpus, checkpoint):
     options = ["--path", checkpoint, "--sampling", "--beam", 1, "--sampling-topk", 10**6, *SHORT]
     assert len(fairseq("generate", corpus.data, *options).field("H")) == SIZES["test"]
+
+
+@pytest.mark.parametrize("kind", [("generate", "--diversity-rate", 0.5), ("interactive", "--constraints")])
+def test_more_beams_than_words_in_the_dictionary(kind, fairseq, corpus, checkpoint, tmp_path):
+    (tmp_path / "lines").write_text("one two\tNINE\n")
+    command, *options = kind
+    options += ["--input", tmp_path / "lines"] if command == "interactive" else []
+    result = fairseq(command, corpus.data, "--path", checkpoint, "--beam", 50, *SHORT, *options)
+    assert len(result.field("H")) == (1 if command == "interactive" else SIZES["test"])
 
 
 def test_hypotheses_of_matched_length_all_end_there():

@@ -1,8 +1,11 @@
 """The fused criterion against fairseq's, option by option, on a real model (all options of models: tests/models)."""
 
+from argparse import Namespace
+
 import pytest
 import torch
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
+from fairseq.dataclass.configs import DistributedTrainingConfig
 from harness.options import SMALL
 from harness.properties import criterion
 from harness.subject import TARGET, Subject
@@ -126,6 +129,17 @@ def test_refuses_an_adaptive_softmax():
     adaptive = Subject("rnn_attn", {**SMALL, "adaptive_softmax_cutoff": "5"})
     with pytest.raises(UsageError, match="fused_label_smoothed_cross_entropy .* adaptive_loss"):
         criterion(FusedLabelSmoothedCrossEntropyCriterion)(adaptive.model, adaptive.sample)
+
+
+def test_refuses_a_search_for_unused_parameters():
+    """PyTorch would take the output layer for unused and then get its gradient."""
+    parallel = DistributedTrainingConfig(distributed_world_size=2, find_unused_parameters=True)
+    cfg = Namespace(distributed_training=parallel)
+    ours = criterion(FusedLabelSmoothedCrossEntropyCriterion)
+    with pytest.raises(UsageError, match="--find-unused-parameters .* leave it out"):
+        ours.check_options(cfg)
+    parallel.ddp_backend = "legacy_ddp"  # which ignores the option
+    ours.check_options(cfg)
 
 
 def test_refuses_a_model_of_another_kind(subject):

@@ -1,5 +1,6 @@
 """Minimum risk training against its definition, on real models and fairseq's own search."""
 
+import os
 from argparse import Namespace
 from contextlib import nullcontext
 
@@ -238,4 +239,6 @@ def test_warns_where_training_begins_with_nothing(train, checkpoint, tmp_path):
     warning = "minimum_risk is for a trained model"
     assert warning in train(tmp_path, *options).output
     assert warning not in train(tmp_path, *options).output, "it resumes"
-    assert warning not in train(tmp_path / "more", *options, "--finetune-from-model", checkpoint).output
+    for start in ("--finetune-from-model", "--reset-optimizer --continue-once", "--reset-optimizer --restore-file"):
+        path = os.path.relpath(checkpoint)  # from the current folder, and not from --save-dir
+        assert warning not in train(tmp_path / start, *options, *start.split(), path).output
