@@ -21,6 +21,8 @@ from test_recipes import RECIPES, command, recipe, refused
         ({"SRC": "fr"}, [], "SRC=fr, TGT=de: this corpus has en-de en-fr en-cs, in both directions"),
         ({"MAX_EPOCH": "ten"}, [], "MAX_EPOCH=ten is not a whole number"),
         ({"MAX_TOKENS": "04096"}, [], "MAX_TOKENS=04096 is not a whole number"),  # bash would read it as octal
+        ({"SEED": 2**32}, [], "SEED=4294967296 must be below 2^32"),
+        ({"SEED": 10**20}, [], "SEED=100000000000000000000 must be below 2^32"),
         ({"FREE_MB": "0800"}, [], "FREE_MB=0800 is not a number of megabytes"),
         ({"LR": "abc"}, ["-n"], "LR=abc is not a number: write it like 0.001 or 1e-3"),
         ({"RISK_LR": "0,5"}, ["-n"], "RISK_LR=0,5 is not a number"),
