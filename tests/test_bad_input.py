@@ -290,6 +290,19 @@ CASES = [
     Bad("two searches", "generate", GENERATE + "--match-source-len --diversity-rate 1", "--match-source-len and --div"),
     Bad("constraints, sampled", "interactive", GENERATE + "--constraints --sampling --beam 1", "--sampling and --con"),
     Bad("lines scored", "interactive", GENERATE + "--score-reference", "--score-reference is for fairseq-generate"),
+    Bad("results of lines", "interactive", GENERATE + "--results-path {new}", "--results-path .* redirect the output"),
+    Bad("shards of lines", "interactive", GENERATE + "--num-shards 2", "--num-shards is for fairseq-generate"),
+    Bad("weight of nothing", "generate", GENERATE + "--lm-weight 0.5", "--lm-weight needs --lm-path"),
+    Bad("dropout in modules", "generate", GENERATE + "--retain-dropout-modules encoder", "give that, too"),
+    Bad(
+        "dropout in no module",
+        "generate",
+        GENERATE + "--retain-dropout --retain-dropout-modules encoder,decodr",
+        "--retain-dropout-modules decodr: no dropout there; there is in encoder",
+    ),
+    Bad(
+        "lengths of no multiple", "generate", GENERATE + "--required-seq-len-multiple 0", "--required-seq-len-multiple"
+    ),
     Bad("prefix of lines", "interactive", GENERATE + "--prefix-size 1", "--prefix-size is for fairseq-generate"),
     Bad("all sentences skipped", "generate", GENERATE + SKIP_ALL, "every sentence of test .*--max-source-positions"),
     Bad("all skipped, validated", "validate", GENERATE + SKIP_ALL + " --max-tokens 400", "every sentence of valid is"),

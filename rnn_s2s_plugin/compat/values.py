@@ -58,6 +58,13 @@ def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
         (len(searches) > 1, f"{' and '.join(searches)} are searches of their own: give one of them"),
         (reads_lines and namespace.score_reference, "--score-reference is for fairseq-generate, which has references"),
         (reads_lines and namespace.prefix_size > 0, "--prefix-size is for fairseq-generate, which has references"),
+        (reads_lines and namespace.results_path, "--results-path is for fairseq-generate: redirect the output, with >"),
+        (reads_lines and namespace.num_shards > 1, "--num-shards is for fairseq-generate: divide the lines yourself"),
+        (namespace.lm_weight and not namespace.lm_path, "--lm-weight needs --lm-path, the language model"),
+        (
+            namespace.retain_dropout_modules and not namespace.retain_dropout,
+            "--retain-dropout-modules restricts --retain-dropout: give that, too",
+        ),
         (
             namespace.retain_iter_history and namespace.task == "translation",
             "--retain-iter-history is for models that refine their output: leave it out",
@@ -135,6 +142,7 @@ VALUES: Tuple[Tuple[str, Callable[[Any], bool], str], ...] = (
     ("batch_size", _is_positive, "must be at least 1"),
     ("max_tokens", _is_positive, "must be at least 1"),
     ("required_batch_size_multiple", _is_positive, "must be at least 1"),  # 0 ends Python with a signal
+    ("required_seq_len_multiple", _is_positive, "must be at least 1"),
     ("num_workers", _is_not_negative, "must be at least 0"),
     ("seed", lambda value: 0 <= value < 2**32, "must be at least 0 and below 2**32"),
     ("log_interval", _is_positive, "must be at least 1"),
