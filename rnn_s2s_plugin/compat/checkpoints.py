@@ -12,10 +12,11 @@ from typing import Optional
 
 import numpy as np
 import torch
-from fairseq import checkpoint_utils
+from fairseq import checkpoint_utils, tasks
 from fairseq.distributed import utils as distributed_utils
 from fairseq.file_io import PathManager
 from fairseq.models import ARCH_MODEL_NAME_REGISTRY, MODEL_DATACLASS_REGISTRY
+from fairseq.tasks.translation import TranslationTask
 from fairseq.trainer import Trainer
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -112,6 +113,15 @@ def explain_missing_checkpoint(original, filenames, *args, **kwargs):
             raise
         missing = str(error).removeprefix("Model file not found: ")
     raise UsageError(f"checkpoint {missing} does not exist; --path names the checkpoint, or several joined by ':'")
+
+
+@mend(tasks, "setup_task")
+def record_languages(original, cfg, **kwargs):
+    """fairseq reads the languages off the data's files, if they are not given, but saves none with the model then."""
+    task = original(cfg, **kwargs)
+    if isinstance(task, TranslationTask):
+        cfg.source_lang, cfg.target_lang = task.cfg.source_lang, task.cfg.target_lang
+    return task
 
 
 @mend(checkpoint_utils, "load_model_ensemble_and_task")
