@@ -240,6 +240,7 @@ CASES = [
     Bad("language model as translation", "generate", "{data} --path {lm}", "rnn_lm translates nothing"),
     Bad("no language model", "generate", GENERATE + "--lm-path {no}", "checkpoint .* does not exist"),
     Bad("overrides in words", "generate", GENERATE + "--model-overrides beam", "--model-overrides"),
+    Bad("overrides of nothing", "generate", GENERATE + "--model-overrides {{'int_8':True}}", "--model-overrides int_8"),
     # generation
     Bad("no test data", "generate", GENERATE + "--gen-subset test2", "test2 .*--gen-subset"),
     Bad("no beam", "generate", GENERATE + "--beam 0", "--beam"),

@@ -265,3 +265,14 @@ def override_options_younger_than_the_checkpoint(original, cfg, overrides: dict)
     younger = {field.name for field in dataclasses.fields(declared)} - set(model)
     with open_dict(model):
         model.update({name: value for name, value in overrides.items() if name in younger})
+
+
+@mend(checkpoint_utils, "load_model_ensemble")
+def refuse_unknown_overrides(original, filenames, arg_overrides=None, *args, **kwargs):
+    """fairseq ignores names in ``--model-overrides`` that no option has; of several models, only one may have it."""
+    models, cfg = original(filenames, arg_overrides, *args, **kwargs)
+    groups = [group if OmegaConf.is_dict(group) else getattr(group, "__dict__", {}) for group in (cfg, *cfg.values())]
+    for name in arg_overrides or ():
+        if len(filenames) == 1 and not any(name in group for group in groups):
+            raise UsageError(f"--model-overrides {name}: checkpoint {filenames[0]} has no such option")
+    return models, cfg
