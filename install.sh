@@ -11,6 +11,7 @@
 #
 # The first run compiles fairseq, which takes some minutes; later runs see that nothing changed and end at once.
 set -euo pipefail
+unset CDPATH # cd would go by it, and print
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 fail() {

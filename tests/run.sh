@@ -2,6 +2,7 @@
 # Sets everything up (see install.sh) and runs all tests, on up to four cores; arguments go to pytest:
 # bash tests/run.sh -k alignment
 set -euo pipefail
+unset CDPATH # cd would go by it, and print
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bash install.sh

@@ -21,6 +21,8 @@ from test_recipes import RECIPES, command, recipe, refused
         ({"SRC": "fr"}, [], "SRC=fr, TGT=de: this corpus has en-de en-fr en-cs, in both directions"),
         ({"MAX_EPOCH": "ten"}, [], "MAX_EPOCH=ten is not a whole number"),
         ({"MAX_TOKENS": "04096"}, [], "MAX_TOKENS=04096 is not a whole number"),  # bash would read it as octal
+        ({"SEED": 2**32}, [], "SEED=4294967296 must be below 2^32"),
+        ({"SEED": 10**20}, [], "SEED=100000000000000000000 must be below 2^32"),
         ({"FREE_MB": "0800"}, [], "FREE_MB=0800 is not a number of megabytes"),
         ({"LR": "abc"}, ["-n"], "LR=abc is not a number: write it like 0.001 or 1e-3"),
         ({"RISK_LR": "0,5"}, ["-n"], "RISK_LR=0,5 is not a number"),
@@ -137,6 +139,15 @@ def test_misspelt_variables_are_named(tmp_path):
     assert "warning" not in recipe(tmp_path, "--dry-run", "score", RISK_UPDATE=10, MASTER_PORT=1, NODE_RANK=0).stdout
 
 
+@pytest.mark.parametrize("elsewhere", [".", RECIPES.parent.parent])
+def test_folders_of_cdpath_are_not_searched(tmp_path, elsewhere):
+    """Where it is exported, cd prints the folder that it found, which need not be the one meant."""
+    called = command(tmp_path / "work", "--dry-run", "score", CDPATH=elsewhere)
+    called["args"][1] = os.path.relpath(called["args"][1], called["cwd"])
+    result = subprocess.run(**called, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+
+
 def test_shellcheck():
     tool = shutil.which("shellcheck") or shutil.which("shellcheck", path=os.path.dirname(sys.executable))
     if not tool:
@@ -145,7 +156,7 @@ def test_shellcheck():
     for kind in (RECIPES.glob("*/run.sh"), RECIPES.glob("lib/*.sh")):
         result = subprocess.run([tool, *map(str, kind)], capture_output=True, text=True)
         assert result.returncode == 0, result.stdout
-    assert all("set -euo pipefail" in path.read_text() for path in scripts if path.name == "run.sh")
+    assert all("set -euo pipefail\nunset CDPATH" in path.read_text() for path in scripts if path.name == "run.sh")
 
 
 # --- what would be run ----------------------------------------------------------------------------------

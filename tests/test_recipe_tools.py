@@ -63,6 +63,20 @@ def test_fetch_refuses_what_is_no_address(tmp_path, monkeypatch, mirror):
         fetch_one("http://example.org/val.en.gz", tmp_path, "--mirror", mirror)
 
 
+def test_checksums_hold_for_the_files_in_any_folder(tmp_path, raw, monkeypatch, capsys):
+    """As ``sha256sum raw/*`` writes them; of files without one, this is said."""
+    monkeypatch.setattr(sys, "argv", [])
+    lines = [line for line in (raw / "CHECKSUMS").read_text().splitlines() if line.endswith(".en.gz")]
+    sums = tmp_path / "sums"
+    sums.write_text("\n".join(lines).replace("  ", "  some/folder/") + "\n")
+    for name, found in (("train.en.gz", "checksum right"), ("train.de.gz", "no checksum known")):
+        fetch_one(f"https://example.org/{name}", tmp_path / "dest", "--from", str(raw), "--checksums", str(sums))
+        assert f"{raw / name}, {found}" in capsys.readouterr().out
+    (tmp_path / "val.en.gz").write_bytes(b"something else")
+    with pytest.raises(files.RecipeError, match="wrong checksum of .*val.en.gz"):
+        fetch_one("https://example.org/val.en.gz", tmp_path / "dest", "--from", str(tmp_path), "--checksums", str(sums))
+
+
 def test_fetch_goes_on_after_an_answer_in_pieces_was_cut(tmp_path, raw, server, monkeypatch):
     """An answer of unknown length, in chunks that each begin with their own, ends in another kind of error."""
     monkeypatch.setattr(sys, "argv", [])

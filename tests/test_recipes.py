@@ -303,6 +303,18 @@ def test_wrong_checksum_is_refused(tmp_path, raw, server):
     assert "wrong checksum of" in refused(result) and "RAW_DIR" in refused(result)
 
 
+def test_files_of_another_folder_are_not_passed_over(tmp_path, raw):
+    """What an earlier run has brought stays only if it is the same; equal copies are."""
+    work, other = tmp_path / "work", tmp_path / "other"
+    shutil.copytree(raw, other)
+    for folder in (raw, other):
+        result = recipe(work, "download", RAW_DIR=folder, CHECKSUMS="none")
+        assert result.returncode == 0, result.stdout
+    (other / "val.en.gz").write_bytes(gzip.compress(b"something else\n"))
+    message = refused(recipe(work, "download", RAW_DIR=other, CHECKSUMS="none"))
+    assert f"{work}/raw/val.en.gz is not the file in RAW_DIR={other}: set WORK to another folder" in message
+
+
 def test_misaligned_sides_are_refused_with_their_names(tmp_path, raw):
     bad = tmp_path / "bad"
     shutil.copytree(raw, bad)

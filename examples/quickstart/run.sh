@@ -7,6 +7,7 @@
 # Steps whose output is there are skipped, so a run that was stopped goes on where it was; remove the folder to
 # start anew. Further arguments go to fairseq-train, e.g. --max-epoch 2 or --arch rnn_conv_attn.
 set -euo pipefail
+unset CDPATH # cd would go by it, and print
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=${WORK:-$here/work}

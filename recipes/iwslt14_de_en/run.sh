@@ -2,6 +2,7 @@
 # IWSLT14 German-English: TED talks, prepared as the published results have them.
 # Files: de-en.tgz with de-en/train.tags.de-en.{de,en} and de-en/IWSLT14.TED{,X}.*.de-en.{de,en}.xml.
 set -euo pipefail
+unset CDPATH # cd would go by it, and print
 RECIPE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 LANGS=(de en)

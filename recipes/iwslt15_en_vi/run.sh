@@ -2,6 +2,7 @@
 # IWSLT15 English-Vietnamese: TED talks as prepared at Stanford, tokenized already.
 # Files: {train,tst2012,tst2013}.{en,vi}, plain text.
 set -euo pipefail
+unset CDPATH # cd would go by it, and print
 RECIPE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 LANGS=(en vi)

@@ -3,6 +3,7 @@
 # Files: of 2017-01-trnted, de-en/train.tags.de-en.{de,en} and de-en/IWSLT17.TED.{dev2010,tst2010..tst2015}.de-en.*.xml;
 # of 2017-01-ted-test, tst2017, whose German side is in one archive and whose English side is in another.
 set -euo pipefail
+unset CDPATH # cd would go by it, and print
 RECIPE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 LANGS=(de en)

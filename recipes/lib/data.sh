@@ -4,6 +4,7 @@
 stage_download() {
     local urls url missing=0 options=(--dest "$RAW")
     mapfile -t urls < <(corpus_urls)
+    [[ -z $RAW_DIR ]] || check_same_files "${urls[@]##*[/#]}"
     for url in "${urls[@]}"; do [[ -e $RAW/${url##*[/#]} ]] || missing=1; done
     if ((!missing)); then
         say "already there: ${#urls[@]} files in $RAW"
@@ -19,6 +20,16 @@ stage_download() {
         die "CHECKSUMS=$CHECKSUMS: no such file (none switches the check off)"
     fi
     run "$PYTHON" "$LIB/fetch.py" "${options[@]}" "${urls[@]}"
+}
+
+# check_same_files NAME…: what an earlier run has brought is not passed off as what lies in RAW_DIR now.
+check_same_files() {
+    local name
+    for name; do
+        [[ -e $RAW/$name && -e $RAW_DIR/$name && ! $RAW/$name -ef $RAW_DIR/$name ]] || continue
+        cmp -s "$RAW/$name" "$RAW_DIR/$name" ||
+            die "$RAW/$name is not the file in RAW_DIR=$RAW_DIR: set WORK to another folder, or unset RAW_DIR"
+    done
 }
 
 # Every NAME.LANGUAGE of the given names, in the array FILES.

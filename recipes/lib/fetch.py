@@ -28,7 +28,7 @@ ALGORITHMS = {32: "md5", 64: "sha256"}  # by the number of hexadecimal digits
 
 
 def read_sums(path: str | None) -> dict[str, str]:
-    """Output of ``sha256sum`` or ``md5sum`` as {file name: sum}; empty without a file."""
+    """Output of ``sha256sum`` or ``md5sum`` as {file name: sum}, of files in any folder; empty without a file."""
     sums = {}
     if path:
         for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
@@ -37,14 +37,14 @@ def read_sums(path: str | None) -> dict[str, str]:
             match = re.fullmatch(r"([0-9a-f]{64}|[0-9a-f]{32})  ?\*?(.+)", line)
             if not match:
                 raise RecipeError(f"{path}, line {number}: not a line as sha256sum or md5sum writes it: {line!r}")
-            sums[match[2]] = match[1]
+            sums[match[2].rsplit("/", 1)[-1]] = match[1]
     return sums
 
 
-def check(path: Path, name: str, sums: dict[str, str], advice: str) -> None:
-    """Raise unless ``path`` has the sum known for ``name``."""
+def check(path: Path, name: str, sums: dict[str, str], advice: str) -> str:
+    """Raise unless ``path`` has the sum known for ``name``; what to say of it otherwise."""
     if name not in sums:
-        return
+        return "no checksum known"
     algorithm = ALGORITHMS[len(sums[name])]
     digest = hashlib.new(algorithm)
     with open(path, "rb") as handle:
@@ -54,6 +54,7 @@ def check(path: Path, name: str, sums: dict[str, str], advice: str) -> None:
         raise RecipeError(
             f"wrong checksum of {path}: {algorithm} is {digest.hexdigest()}, expected {sums[name]}; {advice}"
         )
+    return "checksum right"
 
 
 def download(url: str, part: Path, attempts: int, timeout: float) -> None:
@@ -130,12 +131,12 @@ def link_local(folder: Path, final: Path, sums: dict[str, str]) -> None:
     local = (folder / final.name).resolve()
     if not local.is_file():
         raise RecipeError(f"RAW_DIR={folder} has no file {final.name}")
-    check(local, final.name, sums, "replace it, or unset RAW_DIR to download it")
+    verified = check(local, final.name, sums, "replace it, or unset RAW_DIR to download it")
     link = final.with_name(final.name + ".part")
     link.unlink(missing_ok=True)
     link.symlink_to(local)
     os.replace(link, final)
-    print(f"{final.name}: linked to {local}")
+    print(f"{final.name}: linked to {local}, {verified}")
 
 
 def download_whole(url: str, final: Path, args: argparse.Namespace, sums: dict[str, str]) -> None:
@@ -146,13 +147,14 @@ def download_whole(url: str, final: Path, args: argparse.Namespace, sums: dict[s
     start = time.monotonic()
     download(url, part, args.attempts, args.timeout)
     try:
-        check(part, final.name, sums, f"it came from {url} and was removed; try again or set MIRROR or RAW_DIR")
+        verified = check(
+            part, final.name, sums, f"it came from {url} and was removed; try again or set MIRROR or RAW_DIR"
+        )
     except RecipeError:
         part.unlink()
         raise
     os.replace(part, final)
     seconds = time.monotonic() - start
-    verified = "checksum right" if final.name in sums else "no checksum known"
     print(f"{final.name}: {final.stat().st_size} bytes in {seconds:.1f} s, {verified}", flush=True)
 
 

@@ -77,7 +77,7 @@ def read_lines(path: str | Path, mend: bool = False) -> Iterator[str]:
                 mended += "\ufffd" in line and b"\xef\xbf\xbd" not in raw
                 yield line
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise RecipeError(f"{path} is damaged or cut short ({error}): fetch it again") from error
+            raise RecipeError(f"{path} is damaged or cut short ({error}): remove it and fetch it again") from error
     if mended:
         print(f"warning: {mended} lines of {path} are not UTF-8; what is not was replaced", file=sys.stderr)
 

@@ -107,6 +107,7 @@ check_values() {
         KEEP AVERAGE BEAM GENERATE_TOKENS DIVERSIFY TEACHER_UPDATE RISK_UPDATE MASTER_PORT; do
         [[ ${!name} =~ ^(0|[1-9][0-9]*)$ ]] || die "$name=${!name} is not a whole number"
     done
+    ((${#SEED} <= 10 && SEED < 2 ** 32)) || die "SEED=$SEED must be below 2^32, $((2 ** 32))"
     for name in LR RISK_LR SMOOTHING CLIP LENPEN; do
         [[ ${!name} =~ ^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$ ]] ||
             die "$name=${!name} is not a number: write it like 0.001 or 1e-3"

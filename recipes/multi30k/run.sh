@@ -2,6 +2,7 @@
 # Multi30k (WMT multimodal task 1, text only): 29,000 image captions in English and German, French or Czech.
 # Files: {train,val,test_2016_flickr,test_2017_flickr,test_2017_mscoco}.{en,de}.gz of github.com/multi30k/dataset.
 set -euo pipefail
+unset CDPATH # cd would go by it, and print
 RECIPE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 PAIRS=(en-de en-fr en-cs)

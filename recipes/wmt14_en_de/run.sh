@@ -2,6 +2,7 @@
 # WMT14 English-German: Europarl v7, Common Crawl, News Commentary v9; 4.5 million pairs.
 # Files: training/europarl-v7.de-en.*, commoncrawl.de-en.*, training/news-commentary-v9.de-en.* and the news test sets.
 set -euo pipefail
+unset CDPATH # cd would go by it, and print
 RECIPE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 OTHER=de

@@ -3,6 +3,7 @@
 # Files: training/europarl-v7.fr-en.*, commoncrawl.fr-en.*, un/undoc.2000.fr-en.*,
 # training/news-commentary-v9.fr-en.*, giga-fren.release2.fixed.*.gz and the news test sets.
 set -euo pipefail
+unset CDPATH # cd would go by it, and print
 RECIPE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 OTHER=fr

@@ -12,10 +12,11 @@ from typing import Optional
 
 import numpy as np
 import torch
-from fairseq import checkpoint_utils
+from fairseq import checkpoint_utils, tasks
 from fairseq.distributed import utils as distributed_utils
 from fairseq.file_io import PathManager
 from fairseq.models import ARCH_MODEL_NAME_REGISTRY, MODEL_DATACLASS_REGISTRY
+from fairseq.tasks.translation import TranslationTask
 from fairseq.trainer import Trainer
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -112,6 +113,15 @@ def explain_missing_checkpoint(original, filenames, *args, **kwargs):
             raise
         missing = str(error).removeprefix("Model file not found: ")
     raise UsageError(f"checkpoint {missing} does not exist; --path names the checkpoint, or several joined by ':'")
+
+
+@mend(tasks, "setup_task")
+def record_languages(original, cfg, **kwargs):
+    """fairseq reads the languages off the data's files, if they are not given, but saves none with the model then."""
+    task = original(cfg, **kwargs)
+    if isinstance(task, TranslationTask):
+        cfg.source_lang, cfg.target_lang = task.cfg.source_lang, task.cfg.target_lang
+    return task
 
 
 @mend(checkpoint_utils, "load_model_ensemble_and_task")
@@ -255,3 +265,14 @@ def override_options_younger_than_the_checkpoint(original, cfg, overrides: dict)
     younger = {field.name for field in dataclasses.fields(declared)} - set(model)
     with open_dict(model):
         model.update({name: value for name, value in overrides.items() if name in younger})
+
+
+@mend(checkpoint_utils, "load_model_ensemble")
+def refuse_unknown_overrides(original, filenames, arg_overrides=None, *args, **kwargs):
+    """fairseq ignores names in ``--model-overrides`` that no option has; of several models, only one may have it."""
+    models, cfg = original(filenames, arg_overrides, *args, **kwargs)
+    groups = [group if OmegaConf.is_dict(group) else getattr(group, "__dict__", {}) for group in (cfg, *cfg.values())]
+    for name in arg_overrides or ():
+        if len(filenames) == 1 and not any(name in group for group in groups):
+            raise UsageError(f"--model-overrides {name}: checkpoint {filenames[0]} has no such option")
+    return models, cfg

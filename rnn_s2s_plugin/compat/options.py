@@ -11,10 +11,13 @@ from fairseq.criterions.adaptive_loss import AdaptiveLoss
 from fairseq.criterions.label_smoothed_cross_entropy_with_alignment import (
     LabelSmoothedCrossEntropyCriterionWithAlignment,
 )
+from fairseq.dataclass import FairseqDataclass
 from fairseq.dataclass import utils as dataclass_utils
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY, MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY
 from fairseq.optim import lr_scheduler
+from fairseq.registry import REGISTRIES
 from fairseq.trainer import Trainer
+from hydra.core.config_store import ConfigStore
 from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -25,6 +28,14 @@ from .precision import bf16_without_tpu, refuse_amp_without_training, warn_of_sl
 from .values import refuse_bad_values
 
 TASKS_OF_OTHER_MODELS = ("multilingual_translation", "semisupervised_translation", "online_backtranslation")
+
+
+# --bpe characters and --bpe bytes have no options, so fairseq has not told hydra that they exist, and every command
+# with one of them ends in hydra's traceback.
+for subwords in ("characters", "bytes"):
+    if subwords not in REGISTRIES["bpe"]["dataclass_registry"]:
+        REGISTRIES["bpe"]["dataclass_registry"][subwords] = FairseqDataclass
+        ConfigStore.instance().store(name=subwords, group="bpe", node=FairseqDataclass(_name=subwords))
 
 
 @mend(dataclass_utils, "merge_with_parent")

@@ -58,6 +58,13 @@ def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
         (len(searches) > 1, f"{' and '.join(searches)} are searches of their own: give one of them"),
         (reads_lines and namespace.score_reference, "--score-reference is for fairseq-generate, which has references"),
         (reads_lines and namespace.prefix_size > 0, "--prefix-size is for fairseq-generate, which has references"),
+        (reads_lines and namespace.results_path, "--results-path is for fairseq-generate: redirect the output, with >"),
+        (reads_lines and namespace.num_shards > 1, "--num-shards is for fairseq-generate: divide the lines yourself"),
+        (namespace.lm_weight and not namespace.lm_path, "--lm-weight needs --lm-path, the language model"),
+        (
+            namespace.retain_dropout_modules and not namespace.retain_dropout,
+            "--retain-dropout-modules restricts --retain-dropout: give that, too",
+        ),
         (
             namespace.retain_iter_history and namespace.task == "translation",
             "--retain-iter-history is for models that refine their output: leave it out",
@@ -109,6 +116,18 @@ def _is_positive(value: Any) -> bool:
     return value >= 1
 
 
+def _is_not_negative(value: Any) -> bool:
+    return value >= 0
+
+
+def _are_two_rates(text: Any) -> bool:
+    try:
+        first, second = ast.literal_eval(str(text))
+        return 0 <= first < 1 and 0 <= second < 1
+    except (ValueError, SyntaxError, TypeError):
+        return False
+
+
 IS_JSON = _is_dictionary_by(json.loads)
 IS_LITERAL = _is_dictionary_by(lambda text: text if isinstance(text, dict) else ast.literal_eval(text))
 VALUES: Tuple[Tuple[str, Callable[[Any], bool], str], ...] = (
@@ -122,6 +141,16 @@ VALUES: Tuple[Tuple[str, Callable[[Any], bool], str], ...] = (
     ("nbest", _is_positive, "must be at least 1"),
     ("batch_size", _is_positive, "must be at least 1"),
     ("max_tokens", _is_positive, "must be at least 1"),
+    ("required_batch_size_multiple", _is_positive, "must be at least 1"),  # 0 ends Python with a signal
+    ("required_seq_len_multiple", _is_positive, "must be at least 1"),
+    ("num_workers", _is_not_negative, "must be at least 0"),
+    ("seed", lambda value: 0 <= value < 2**32, "must be at least 0 and below 2**32"),
+    ("log_interval", _is_positive, "must be at least 1"),
+    ("save_interval", _is_positive, "must be at least 1; --no-epoch-checkpoints saves only the last and the best one"),
+    ("validate_interval", _is_positive, "must be at least 1; --disable-validation leaves validation out"),
+    ("lr", lambda value: all(rate >= 0 for rate in value), "must be at least 0"),
+    ("warmup_updates", _is_not_negative, "must be at least 0"),
+    ("adam_betas", _are_two_rates, "must be two rates of at least 0 and below 1, such as (0.9, 0.98)"),
     ("update_freq", lambda value: all(number >= 1 for number in value), "must be at least 1 everywhere"),
     ("temperature", lambda value: value > 0, "must be above 0"),
     ("post_process", _joins_subwords, f"must be one of {', '.join(POST_PROCESSES)}"),

@@ -2,9 +2,7 @@
 
 import ast
 import math
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -114,12 +112,15 @@ def read_lines(path: str) -> List[str]:
     Raises:
         UsageError: if it cannot be read or is not UTF-8.
     """
+    name = "standard input" if path == "-" else path
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        # Not sys.stdin, which has the locale's encoding, and in the locale C makes letters of bytes that are none.
+        with open(0 if path == "-" else path, encoding="utf-8", closefd=path != "-") as file:
+            text = file.read()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}); check its name") from None
+        raise UsageError(f"{name} cannot be read ({error.strerror}); check its name") from None
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from None
+        raise UsageError(f"{name} is not UTF-8 text ({error.reason} at byte {error.start})") from None
     return text.removesuffix("\n").split("\n") if text else []
 
 

@@ -10,6 +10,7 @@ from fairseq.models import FairseqEncoderDecoderModel
 from fairseq.tasks.language_modeling import LanguageModelingTask
 
 from ..errors import UsageError
+from ..modules.dropout import check_retained
 from ..quantization import quantize_if_asked
 from .config import Seq2SeqConfig, complete
 from .decoder import RNNDecoder
@@ -60,6 +61,7 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
 
     def prepare_for_inference_(self, cfg: Any) -> None:
         """Called by fairseq before it generates."""
+        check_retained(self, cfg.generation.retain_dropout_modules)
         super().prepare_for_inference_(cfg)
         quantize_if_asked(self)
 

@@ -7,6 +7,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import UsageError
+
 LEVELS = 1 << 16
 
 
@@ -37,13 +39,32 @@ class TrainingDropout(nn.Module):
             name: path of this module in the model, such as ``decoder.embed.dropout``.
             retain_dropout_modules: prefixes of such paths, as a list or separated by commas.
         """
-        chosen = retain_dropout_modules or ""
-        chosen = chosen.split(",") if isinstance(chosen, str) else chosen
-        self.retained = retain_dropout and any(f"{name}.".startswith(part and f"{part}.") for part in chosen)
+        self.retained = retain_dropout and any(_lies_in(name, part) for part in _parts(retain_dropout_modules))
 
     @property
     def active(self) -> bool:
         return self.rate > 0 and (self.training or self.retained)
+
+
+def _parts(modules: Optional[Union[str, Sequence[str]]]) -> Sequence[str]:
+    """Prefixes of paths of modules, as a list; the empty one, if there is none, is of all."""
+    modules = modules or ""
+    return modules.split(",") if isinstance(modules, str) else modules
+
+
+def _lies_in(name: str, part: str) -> bool:
+    return f"{name}.".startswith(part and f"{part}.")
+
+
+def check_retained(model: nn.Module, modules: Optional[Union[str, Sequence[str]]]) -> None:
+    """
+    Raises:
+        UsageError: for a prefix in ``--retain-dropout-modules`` with which no module of dropout begins.
+    """
+    names = [name for name, module in model.named_modules() if isinstance(module, TrainingDropout)]
+    for part in _parts(modules):
+        if part and not any(_lies_in(name, part) for name in names):
+            raise UsageError(f"--retain-dropout-modules {part}: no dropout there; there is in {', '.join(names)}")
 
 
 class SequenceDropout(TrainingDropout):

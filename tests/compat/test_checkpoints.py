@@ -9,6 +9,7 @@ from conftest import SHORT, SIZES, TINY_LSTM, TRAIN_TINY, train_in_two_processes
 from fairseq import checkpoint_utils
 
 from rnn_s2s_plugin.errors import UsageError
+from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
 
 
 @pytest.mark.parametrize("architecture", [[], TINY_LSTM], ids=["rnn_attn", "lstm"])
@@ -91,11 +92,17 @@ def test_missing_checkpoint_is_named(fairseq, corpus):
         fairseq("generate", corpus.data, "--path", "/no/model.pt")
 
 
-def test_model_of_the_other_direction_is_refused(train, fairseq, corpus, tmp_path):
-    """Where training was told the languages; the dictionaries of the corpus have the same size."""
-    train(tmp_path, "-s", "src", "-t", "tgt")
+def test_model_of_the_other_direction_is_refused(fairseq, corpus, checkpoint):
+    """The dictionaries of the corpus have the same size."""
     with pytest.raises(UsageError, match="translates src to tgt, not tgt to src"):
-        fairseq("generate", corpus.data, "-s", "tgt", "-t", "src", "--path", tmp_path / "checkpoint_last.pt")
+        fairseq("generate", corpus.data, "-s", "tgt", "-t", "src", "--path", checkpoint)
+
+
+def test_languages_that_the_data_told_are_known_with_dictionaries_alone(corpus, checkpoint, tmp_path):
+    for dictionary in corpus.data.glob("dict.*"):
+        shutil.copy(dictionary, tmp_path)
+    hub = RNNAttnModel.from_pretrained(str(checkpoint.parent), checkpoint.name, str(tmp_path))
+    assert (hub.task.cfg.source_lang, hub.task.cfg.target_lang) == ("src", "tgt")
 
 
 def test_resuming_with_other_sizes_names_checkpoint_and_weight(train, checkpoint, tmp_path):

@@ -24,6 +24,15 @@ def test_input_may_be_a_pipe(fairseq, corpus, checkpoint):
     assert len(result.field("H")) == 1
 
 
+@pytest.mark.parametrize("subwords", ["characters", "bytes"])
+def test_subwords_may_be_characters(subwords, fairseq, corpus, checkpoint, tmp_path):
+    (tmp_path / "lines").write_text("o n\n")
+    options = ["--path", checkpoint, "--input", tmp_path / "lines", "--bpe", subwords, *SHORT]
+    result = fairseq("interactive", corpus.data, *options)
+    assert result.field("S")[0] == "<unk> <unk> <unk>"
+    assert result.field("D")[0].split("\t")[1] == result.field("H")[0].split("\t")[1].replace(" ", "")
+
+
 BAD_LINES = {
     "not UTF-8": b"one \xff\xfe three",
     "cut in a character": "dr\u00fc".encode()[:-1],

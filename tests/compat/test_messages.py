@@ -136,4 +136,4 @@ def test_models_in_python_tokenize_in_their_languages(corpus, checkpoint):
         return hub.tokenizer.tok.lang, hub.tokenizer.detok.lang
 
     assert languages() == ("src", "tgt")
-    assert languages(source_lang="fr") == ("fr", "tgt")
+    assert languages(source_lang="tgt", target_lang="src") == ("tgt", "src")

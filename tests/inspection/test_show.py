@@ -1,10 +1,11 @@
 """The page and the pictures of ``inspect show``, through its command line."""
 
-import io
 import json
+import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -112,10 +113,28 @@ def test_subwords_are_joined_on_request(fairseq, tmp_path, capsys):
     assert (tmp_path / "out" / "attention_0.png").exists()
 
 
-def test_standard_input(rich, corpus, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("one two\n"))
-    main(["show", str(corpus.data), "--path", rich, "--cpu", "--pictures", "none", "--output", str(tmp_path)])
+@contextmanager
+def standard_input(path):
+    saved = os.dup(0)
+    with open(path) as file:
+        os.dup2(file.fileno(), 0)
+    yield
+    os.dup2(saved, 0)
+    os.close(saved)
+
+
+def test_standard_input(rich, corpus, tmp_path, capsys):
+    (tmp_path / "lines").write_text("one two\n")
+    with standard_input(tmp_path / "lines"):
+        main(["show", str(corpus.data), "--path", rich, "--cpu", "--pictures", "none", "--output", str(tmp_path)])
     assert capsys.readouterr().out.startswith("0\t-")
+
+
+def test_standard_input_that_is_not_utf8(rich, corpus, tmp_path):
+    """The locale C reads any bytes; they ended in a traceback when the page was written."""
+    (tmp_path / "lines").write_bytes(b"one two\xff\n")
+    with standard_input(tmp_path / "lines"), pytest.raises(SystemExit, match="standard input is not UTF-8 text"):
+        main(["show", str(corpus.data), "--path", rich, "--cpu", "--pictures", "none", "--output", str(tmp_path)])
 
 
 @pytest.mark.parametrize(
