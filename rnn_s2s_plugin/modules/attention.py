@@ -99,7 +99,7 @@ class Attention(nn.Module):
         parts = SCORES[score]
         if not parts.projects_query:
             dim = query_dim
-        if dim % heads or source_dim % heads:
+        if heads < 1 or dim % heads or source_dim % heads:
             raise ValueError(f"{heads} attention heads do not divide dimensions {dim} and {source_dim}")
         if location_filters and not parts.additive:
             raise ValueError(f"location features belong to the additive scores, not to {score!r}")

@@ -52,7 +52,7 @@ class CausalConv(nn.Module):
             raise ValueError(f"the context convolution must be one of {', '.join(CONTEXT_CONVS)}, got {kind!r}")
         if kernel < 1 or dilation < 1:
             raise ValueError(f"kernel and dilation must be at least 1, got {kernel} and {dilation}")
-        if dim % heads:
+        if heads < 1 or dim % heads:
             raise ValueError(f"{heads} heads of the context convolution do not divide {dim} dims")
         self.kind, self.kernel, self.dilation, self.heads = kind, kernel, dilation, heads
         if kind == "gated":
@@ -114,10 +114,16 @@ class CausalConv(nn.Module):
 
 
 class ContextConv(nn.Module):
-    """A stack of :class:`CausalConv` layers; layer n has dilation ``dilation ** n``."""
+    """A stack of :class:`CausalConv` layers; layer n has dilation ``dilation ** n``.
+
+    Raises:
+        ValueError: as :class:`CausalConv`, and without any layer.
+    """
 
     def __init__(self, kind: str, dim: int, kernel: int, dilation: int = 1, layers: int = 1, heads: int = 1):
         super().__init__()
+        if layers < 1:
+            raise ValueError(f"a context convolution needs at least 1 layer, got {layers}")
         self.layers = nn.ModuleList(
             CausalConv(kind, dim, kernel, dilation**depth, heads) for depth in range(1, layers + 1)
         )

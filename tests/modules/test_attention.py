@@ -159,6 +159,7 @@ def test_half_precision_normalises_in_float32(score, dtype):
         (("dot", 8, 6, 8), "query 8 and source 6"),
         (("general", 8, 6, 8, 4), "4 attention heads do not divide"),
         (("scaled_dot", 8, 8, 6, 4), "4 attention heads do not divide"),
+        (("general", 8, 8, 8, 0), "0 attention heads do not divide"),
         (("general", 8, 8, 8, 1, 0.0, 2), "additive scores"),
         (("concat", 8, 8, 8, 1, 0.0, 2, 4), "must be odd"),
     ],

@@ -135,8 +135,14 @@ def test_conv_attention_on_its_own(kind):
         (("gated", 6, 0), "kernel and dilation"),
         (("gated", 6, 3, 0), "kernel and dilation"),
         (("lightweight", 6, 3, 1, 4), "4 heads"),
+        (("lightweight", 6, 3, 1, 0), "0 heads"),
     ],
 )
 def test_refusals(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         CausalConv(*arguments)
+
+
+def test_no_layers_are_refused():
+    with pytest.raises(ValueError, match="at least 1 layer"):
+        ContextConv("gated", 6, 3, layers=0)
