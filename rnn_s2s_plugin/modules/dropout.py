@@ -57,7 +57,8 @@ def _lies_in(name: str, part: str) -> bool:
 
 
 def check_retained(model: nn.Module, modules: Optional[Union[str, Sequence[str]]]) -> None:
-    """
+    """Called before the model generates, as fairseq passes over names that it does not find.
+
     Raises:
         UsageError: for a prefix in ``--retain-dropout-modules`` with which no module of dropout begins.
     """
