@@ -22,7 +22,7 @@ chosen = steps.settings(__doc__, train=12000, test=100, updates=1500, longest=10
 
 NAMES = "abcd"
 SHORTEST = len(NAMES) + 1
-TEST_LENGTHS = (chosen.longest // 4, chosen.longest, chosen.longest * 4)
+TEST_LENGTHS = (max(SHORTEST, chosen.longest // 4), chosen.longest, chosen.longest * 4)
 
 
 def text(rng, length):

@@ -15,15 +15,36 @@ BIN = Path(sys.executable).parent
 
 Pair = tuple[str, str]
 
+SETTINGS = {
+    "train": "sentence pairs to train on",
+    "test": "sentence pairs of each test",
+    "updates": "updates of each training",
+    "longest": "words of the longest source in training",
+    "seed": "of the random numbers of training",
+}
+
 
 def settings(doc: str, **defaults) -> argparse.Namespace:
     """The settings of a walk-through with their defaults, each an option of its command line."""
     parser = argparse.ArgumentParser(description=doc.split("\n")[0])
-    parser.add_argument("--folder", type=Path, default=Path("runs") / Path(sys.argv[0]).stem, help="where to write")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("runs") / Path(sys.argv[0]).stem,
+        help="where to write (default: %(default)s)",
+    )
     for name, value in defaults.items():
-        parser.add_argument(f"--{name}", type=type(value), default=value, help="(default: %(default)s)")
+        parser.add_argument(f"--{name}", type=int, default=value, help=f"{SETTINGS[name]} (default: %(default)s)")
     chosen = parser.parse_args()
-    chosen.folder.mkdir(parents=True, exist_ok=True)
+    for name in defaults:
+        if name != "seed" and getattr(chosen, name) < 1:
+            parser.error(f"--{name} must be at least 1")
+    try:
+        chosen.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--folder {chosen.folder} cannot be made ({error.strerror}); name another")
+    if not os.access(chosen.folder, os.W_OK):
+        parser.error(f"--folder {chosen.folder} cannot be written to; name another")
     return chosen
 
 
@@ -64,14 +85,15 @@ def binarize(folder: Path, splits: dict[str, Sequence[Pair]], source: str, targe
 
 def train(data: Path, folder: Path, updates: int, *options) -> Path:
     """Trains a new model for a number of updates, with settings for tasks with a small vocabulary."""
-    for checkpoint in folder.glob("checkpoint*.pt"):  # of an earlier run, from which fairseq would go on
-        checkpoint.unlink()
+    log = folder.with_suffix(".log")
+    for file in (log, *folder.glob("checkpoint*.pt")):  # of an earlier run, with which fairseq would go on
+        file.unlink(missing_ok=True)
     run(
         "fairseq-train", data, "--user-dir", USER_DIR, "--save-dir", folder,
         "--criterion", "fused_label_smoothed_cross_entropy", "--optimizer", "adam", "--clip-norm", 1,
         "--lr-scheduler", "polynomial_decay", "--warmup-updates", max(1, updates // 10),
         "--total-num-update", updates, "--max-update", updates, "--lr", 0.004, "--seed", 1, "--cpu",
-        "--no-epoch-checkpoints", "--log-format", "simple", "--log-file", folder.with_suffix(".log"),
+        "--no-epoch-checkpoints", "--log-format", "simple", "--log-file", log,
         "--num-workers", 0, *options,
     )  # fmt: skip
     return folder / "checkpoint_last.pt"

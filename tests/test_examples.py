@@ -44,7 +44,7 @@ TINY = {
     "attention_on_number_words": ("--train", "40", "--test", "10"),
     "context_convolution": ("--train", "40", "--test", "5"),
     "length_generalisation": ("--train", "40", "--test", "3", "--longest", "4"),
-    "long_inputs": ("--train", "40", "--test", "3", "--longest", "32"),
+    "long_inputs": ("--train", "40", "--test", "3", "--longest", "8"),
     "multi_turn": ("--train", "40", "--test", "5"),
     "own_corpus": ("--train", "40", "--test", "6"),
 }
@@ -65,6 +65,22 @@ def test_every_walk_through_is_tested():
 @pytest.mark.parametrize("name", TINY)
 def test_walk_through(name, walk):
     assert re.search(SHOWN[name], walk(name, *TINY[name], "--updates", "2"))
+
+
+def test_curves_of_a_second_run_are_its_own(walk):
+    """fairseq goes on writing to a log that is there."""
+    printed = [walk("own_corpus", *TINY["own_corpus"], "--updates", updates) for updates in ("3", "2")]
+    assert "after 3 updates" in printed[0] and "after 2 updates" in printed[1]
+
+
+@pytest.mark.parametrize(
+    "option, value", [("--updates", "0"), ("--train", "0"), ("--test", "-1"), ("--folder", "/dev/null")]
+)
+def test_settings_that_cannot_work(option, value, walk, capsys):
+    """The last --folder counts."""
+    with pytest.raises(SystemExit):
+        walk("own_corpus", option, value)
+    assert f"error: {option}" in capsys.readouterr().err
 
 
 def test_attention_on_number_words_is_their_alignment(walk):

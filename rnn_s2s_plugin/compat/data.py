@@ -99,6 +99,14 @@ def refuse_damaged_data(original, dataset, path):
         raise UsageError(f"{path}.bin is shorter than its index says: run fairseq-preprocess again")
 
 
+@mend(MMapIndexedDataset.Index, "__del__")
+@mend(MMapIndexedDataset, "__del__")
+def close_only_what_was_opened(original, dataset):
+    """After the error about an empty or damaged file, Python would print a traceback: there is nothing to close."""
+    if hasattr(dataset, "_bin_buffer_mmap"):
+        original(dataset)
+
+
 def _end_of_last_sentence(index) -> int:
     """Where the data of the last sentence ends, in bytes from the beginning."""
     if not len(index._sizes):

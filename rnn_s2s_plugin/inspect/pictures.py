@@ -52,6 +52,7 @@ def plotting() -> Any:
         UsageError: if matplotlib is missing or unusable.
     """
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # fairseq's logging would show its notes to itself
+    os.environ.pop("MPLBACKEND", None)  # a notebook names its own there, which another environment does not have
     try:
         import matplotlib
     except ImportError as error:

@@ -57,7 +57,7 @@ def load(cfg: Any) -> LoadedModel:
     Raises:
         UsageError: without a path, or if it names several checkpoints or a model of another package.
     """
-    paths = utils.split_paths(cfg.common_eval.path or "")
+    paths = utils.split_paths(cfg.common_eval.path) if cfg.common_eval.path else []
     if len(paths) != 1:
         raise UsageError(f"--path must name one checkpoint, got {len(paths)}")
     task = tasks.setup_task(cfg.task)

@@ -1,9 +1,14 @@
 """Batches hold every sentence. Each test fails without its mend."""
 
+import gc
+
 import numpy as np
 import pytest
 from conftest import SHORT, SIZES, TINY_LSTM
 from fairseq.data import data_utils
+from fairseq.data.indexed_dataset import MMapIndexedDataset
+
+from rnn_s2s_plugin.errors import UsageError
 
 
 @pytest.mark.parametrize("multiple", [1, 8])
@@ -32,3 +37,17 @@ def test_no_command_loses_sentences(train, fairseq, corpus, checkpoint, tmp_path
 def test_batch_buckets_train(architecture, train, tmp_path):
     result = train(tmp_path, *architecture, "--num-batch-buckets", 3, "--no-save")
     assert "bucketing source lengths" in result.output and result.log("train_loss")
+
+
+@pytest.mark.parametrize("index", (0, 9, 20))
+def test_nothing_is_printed_about_data_that_could_not_be_opened(index, corpus, tmp_path, monkeypatch):
+    """Cut after so many bytes of its index, or without a text where none are cut."""
+    complaints = []
+    monkeypatch.setattr("sys.unraisablehook", complaints.append)
+    whole = (corpus.data / "test.src-tgt.src.idx").read_bytes()
+    (tmp_path / "part.idx").write_bytes(whole[:index] if index else whole)
+    (tmp_path / "part.bin").write_bytes(b"")
+    with pytest.raises(UsageError, match="holds no sentences" if not index else "damaged index"):
+        MMapIndexedDataset(str(tmp_path / "part"))
+    gc.collect()
+    assert not complaints

@@ -105,6 +105,19 @@ def test_blocks_of_a_page_run_in_their_order(page, server):
         print(f"  {block.place}: {block.reason}")
 
 
+@pytest.mark.parametrize("option", ("--bf16", "--model-overrides \"{'int8': True}\""))
+def test_packages_that_extend_the_plugin_generate_in_other_precisions(option, server):
+    """Parts that the model does not own would keep theirs, and fail; an option that is lost changes no score."""
+    for block in blocks(ROOT / "docs" / "extending.md"):
+        server.bash(command_of(block)).check_returncode()
+        if "fairseq-generate" in block.text:
+            generate = block.text[block.text.index("fairseq-generate") :].rstrip()
+            exact, rounded = (server.bash(f"{generate} --cpu {more}") for more in ("", option))
+            assert rounded.returncode == 0, f"{block.place}:\n{rounded.stdout[-4000:]}"
+            exact, rounded = (re.findall(r"^H-.*", done.stdout, re.M) for done in (exact, rounded))
+            assert len(exact) == len(rounded) == SIZES["test"] and exact != rounded, block.place
+
+
 def test_most_blocks_are_run():
     chosen = [block for block in BLOCKS if block.language in RUN]
     run = [block for block in chosen if block.reason is None]

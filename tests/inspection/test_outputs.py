@@ -1,9 +1,13 @@
 """BLEU by length, comparison of outputs, training curves."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import sacrebleu
+from conftest import ROOT
 
 from rnn_s2s_plugin.errors import UsageError
 from rnn_s2s_plugin.inspect import curves as curves_command
@@ -161,6 +165,15 @@ def test_what_is_no_log_is_named(tmp_path):
     (tmp_path / "log").write_text("nothing\n")
     with pytest.raises(SystemExit, match="holds no figures of fairseq-train"):
         main(["curves", str(tmp_path / "log")])
+
+
+def test_pictures_in_a_process_that_a_notebook_starts():
+    """Its kernel names a backend in MPLBACKEND; where there is no such package, matplotlib cannot be imported."""
+    pytest.importorskip("matplotlib")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "of_the_notebook"}
+    code = "from rnn_s2s_plugin.inspect.pictures import plotting; print(plotting().get_backend().lower())"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout == "agg\n", done.stderr
 
 
 def test_perplexities_are_drawn_on_a_logarithmic_scale(monkeypatch, tmp_path):

@@ -201,6 +201,8 @@ def test_a_model_without_attention_has_a_page_with_scores(train, corpus, tmp_pat
 
 
 def test_checkpoints_that_cannot_be_shown(rich, corpus, train, tmp_path):
+    with pytest.raises(SystemExit, match="--path must name one checkpoint, got 0"):
+        main(["show", str(corpus.data), "--gen-subset", "test", "--cpu"])
     with pytest.raises(SystemExit, match="--path must name one checkpoint, got 2"):
         main(["show", str(corpus.data), "--path", f"{rich}:{rich}", "--gen-subset", "test", "--cpu"])
     train(tmp_path, "--arch", "lstm", "--max-update", "1", "--no-epoch-checkpoints", "--decoder-out-embed-dim", "16")
