@@ -148,6 +148,16 @@ def test_folders_of_cdpath_are_not_searched(tmp_path, elsewhere):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize("name", ["multi30k", *tiny_corpora.CORPORA])
+def test_recipes_start_through_a_link(tmp_path, name):
+    link = tmp_path / "link.sh"
+    link.symlink_to(RECIPES / name / "run.sh")
+    called = command(tmp_path / "work", "--dry-run", "score")
+    called["args"][1] = str(link)
+    result = subprocess.run(**called, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and "score.py" in result.stdout, result.stderr
+
+
 def test_shellcheck():
     tool = shutil.which("shellcheck") or shutil.which("shellcheck", path=os.path.dirname(sys.executable))
     if not tool:
