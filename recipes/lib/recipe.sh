@@ -6,6 +6,7 @@
     echo "error: bash 4.4 or newer is needed, this is $BASH_VERSION" >&2
     exit 1
 }
+shopt -u patsub_replacement 2>/dev/null || true # a & in WORK stays one in ${names[@]/#/$WORK/}, since bash 5.2 too
 
 LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd "$LIB/../.." && pwd)
