@@ -75,6 +75,14 @@ def test_results_are_of_one_checkpoint(tmp_path):
         assert f"now:  CHECKPOINT={other.resolve()}" in result.stdout
 
 
+def test_folder_of_another_recipe_is_refused(tmp_path):
+    """The prepared files of both have the same names and settings."""
+    assert "newstest2014.txt is missing" in refused(recipe(tmp_path, "score", name="wmt14_en_de"))
+    result = recipe(tmp_path, "prepare", name="wmt17_en_de")
+    assert f"{tmp_path} was made with other settings" in refused(result)
+    assert "then: RECIPE=wmt14_en_de" in result.stdout and "now:  RECIPE=wmt17_en_de" in result.stdout
+
+
 def test_two_runs_settle_a_folder_at_once(tmp_path):
     """Both write its settings before one of them renames what it wrote."""
     slow = 'mv() { sleep 0.5; command mv "$@"; }'

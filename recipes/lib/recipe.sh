@@ -144,6 +144,7 @@ recipe_main() {
     warn_of_misspelt_variables
     set_defaults
     check_architectures
+    settle "$WORK/settings" "RECIPE=$(basename "$RECIPE_DIR")" # two corpora may have files of the same names
     for stage in "${STAGES[@]}"; do
         if contains "$stage" "${WANTED[@]}"; then
             [[ $NODE_RANK == 0 || $stage == train ]] || continue # the other nodes share WORK with node 0
