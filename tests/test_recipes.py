@@ -350,3 +350,6 @@ def test_full_disk_while_training(work):
     mended = recipe(work, "train", **settings)
     assert mended.returncode == 0, mended.stdout
     assert torch.load(work / "runs/full/checkpoint_last.pt", weights_only=True)["model"]
+    message = refused(recipe(work, "average", largest_file=20000, AVERAGE=1, **settings))
+    assert re.search("cannot write .*/full/averaged_last1.pt: File too large; make room", message)
+    assert not list(work.rglob("*.tmp"))
