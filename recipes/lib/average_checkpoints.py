@@ -70,6 +70,11 @@ def in_folder(folder: Path, number: int, find: Callable[[Path, int], list[Path]]
         fallback = folder / "checkpoint_best.pt"
         if not fallback.exists():
             raise RecipeError(f"no checkpoint in {folder}: train first")
+        if find is best_checkpoints:
+            raise RecipeError(
+                f"{folder} holds no checkpoint.best_….pt: only a training with AVERAGE_BY=best "
+                "(--keep-best-checkpoints) keeps them; train with it and another RUN, or average the last ones"
+            )
         print(f"warning: {folder} holds no checkpoint of a whole epoch: {fallback.name} is taken as it is")
         return [fallback]
     if len(found) < number:
