@@ -1,10 +1,11 @@
 """Errors that a user can mend are one sentence, whatever runs the command. Each test fails without its mend."""
 
+import subprocess
 import sys
 
 import pytest
 import torch
-from conftest import TRAIN_TINY
+from conftest import TRAIN_TINY, start_fairseq
 from fairseq.dataclass.initialize import add_defaults
 from fairseq.sequence_generator import SequenceGenerator
 from hydra._internal.utils import run_and_report
@@ -77,6 +78,15 @@ def test_command_ends_with_one_sentence_and_exit_code_1(fairseq_process, corpus,
     assert "Traceback" not in result.output
     assert result.output.splitlines()[-1].startswith(f"fairseq-generate: error: checkpoint {tmp_path}")
     assert "Warning" not in result.output  # silence_warnings_about_fairseq
+
+
+def test_command_whose_output_nobody_reads_on_ends_quietly(corpus, checkpoint):
+    """As ``| head``."""
+    process = start_fairseq("generate", corpus.data, "--path", checkpoint, stderr=subprocess.PIPE)
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(60) == 1 and "Translated" not in errors
+    assert "Traceback" not in errors and "BrokenPipe" not in errors, errors
 
 
 def test_validation_needs_no_task(fairseq_process, corpus, checkpoint):
