@@ -138,6 +138,13 @@ def test_what_models_in_python_cannot_do(corpus, checkpoint):
         hub.score("one two")
 
 
+def test_models_in_python_take_paths(corpus, checkpoint, tmp_path):
+    (tmp_path / "codes").write_text("#version: 0.2\no n\n")
+    subwords = {"bpe": "subword_nmt", "bpe_codes": tmp_path / "codes"}
+    hub = RNNAttnModel.from_pretrained(checkpoint.parent, checkpoint.name, corpus.data, **subwords)
+    assert hub.apply_bpe("one") == "on@@ e"
+
+
 def test_models_in_python_tokenize_in_their_languages(corpus, checkpoint):
     def languages(**options):
         hub = RNNAttnModel.from_pretrained(
