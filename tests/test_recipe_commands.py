@@ -75,6 +75,14 @@ def test_results_are_of_one_checkpoint(tmp_path):
         assert f"now:  CHECKPOINT={other.resolve()}" in result.stdout
 
 
+def test_folder_of_another_recipe_is_refused(tmp_path):
+    """The prepared files of both have the same names and settings."""
+    assert "newstest2014.txt is missing" in refused(recipe(tmp_path, "score", name="wmt14_en_de"))
+    result = recipe(tmp_path, "prepare", name="wmt17_en_de")
+    assert f"{tmp_path} was made with other settings" in refused(result)
+    assert "then: RECIPE=wmt14_en_de" in result.stdout and "now:  RECIPE=wmt17_en_de" in result.stdout
+
+
 def test_two_runs_settle_a_folder_at_once(tmp_path):
     """Both write its settings before one of them renames what it wrote."""
     slow = 'mv() { sleep 0.5; command mv "$@"; }'
@@ -146,6 +154,16 @@ def test_folders_of_cdpath_are_not_searched(tmp_path, elsewhere):
     called["args"][1] = os.path.relpath(called["args"][1], called["cwd"])
     result = subprocess.run(**called, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", ["multi30k", *tiny_corpora.CORPORA])
+def test_recipes_start_through_a_link(tmp_path, name):
+    link = tmp_path / "link.sh"
+    link.symlink_to(RECIPES / name / "run.sh")
+    called = command(tmp_path / "work", "--dry-run", "score")
+    called["args"][1] = str(link)
+    result = subprocess.run(**called, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and "score.py" in result.stdout, result.stderr
 
 
 def test_shellcheck():

@@ -248,6 +248,10 @@ def test_average_checkpoints_of_a_folder(option, tmp_path, monkeypatch):
     with pytest.raises(files.RecipeError, match="no checkpoint in .*: train first"):
         average("1", tmp_path)
     torch.save({"model": {"w": torch.ones(2)}}, tmp_path / "checkpoint_best.pt")
+    if option == "--best":  # trained without keeping them: the one best is not passed off as their average
+        with pytest.raises(files.RecipeError, match="only a training with AVERAGE_BY=best .* keeps them"):
+            average("1", tmp_path)
+        (tmp_path / "checkpoint_best.pt").rename(tmp_path / "checkpoint.best_loss_1.0000.pt")
     average("1", tmp_path)
     assert torch.load(tmp_path / "a.pt")["model"]["w"].tolist() == [1, 1]
 

@@ -24,7 +24,7 @@ TINY = {"ARCH": "rnn_attn_tiny", "GLOBAL_TOKENS": 600, "LR": 0.02, "WARMUP": 30,
 @pytest.fixture(scope="module")
 def binarized(raw, tmp_path_factory) -> Path:
     """A WORK that the stages download, prepare and binarize of Multi30k have filled."""
-    work = tmp_path_factory.mktemp("recipes") / "a folder with spaces"
+    work = tmp_path_factory.mktemp("recipes") / "100% of R&D"
     with tiny_corpora.Server(raw) as serving:
         serving.cut = {"train.de.gz"}
         done = recipe(work, "download", "prepare", "binarize", MIRROR=serving.url, CHECKSUMS=raw / "CHECKSUMS")
@@ -38,7 +38,7 @@ def binarized(raw, tmp_path_factory) -> Path:
 @pytest.fixture
 def work(binarized, tmp_path) -> Path:
     """A copy of it."""
-    return shutil.copytree(binarized, tmp_path / "a folder with spaces", symlinks=True)
+    return shutil.copytree(binarized, tmp_path / "100% of R&D", symlinks=True)
 
 
 def command(work: Path, *arguments: str, name: str = "multi30k", **variables) -> dict:
@@ -240,7 +240,7 @@ def test_minimum_risk(work):
     assert result.returncode == 0, result.stdout
     run_dir = work / "runs/en-de.rnn_attn_tiny.seed1"
     command = (run_dir / "risk/command").read_text()
-    assert "--criterion minimum_risk" in command and f"--finetune-from-model {run_dir}" in command.replace("\\ ", " ")
+    assert "--criterion minimum_risk" in command and f"--finetune-from-model {run_dir}" in command.replace("\\", "")
     assert "num_updates: 12 >= max_update: 12" in result.stdout
     assert re.search(r"\| risk 0\.\d", result.stdout)
     assert next(run_dir.glob("risk12.beam5.lenpen1/results.json"))
@@ -350,3 +350,6 @@ def test_full_disk_while_training(work):
     mended = recipe(work, "train", **settings)
     assert mended.returncode == 0, mended.stdout
     assert torch.load(work / "runs/full/checkpoint_last.pt", weights_only=True)["model"]
+    message = refused(recipe(work, "average", largest_file=20000, AVERAGE=1, **settings))
+    assert re.search("cannot write .*/full/averaged_last1.pt: File too large; make room", message)
+    assert not list(work.rglob("*.tmp"))

@@ -3,7 +3,7 @@
 # Files: de-en.tgz with de-en/train.tags.de-en.{de,en} and de-en/IWSLT14.TED{,X}.*.de-en.{de,en}.xml.
 set -euo pipefail
 unset CDPATH # cd would go by it, and print
-RECIPE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+RECIPE_DIR=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 LANGS=(de en)
 TESTS=(test) # dev2010, dev2012 (TEDx), tst2010, tst2011, tst2012

@@ -3,7 +3,7 @@
 # Files: {train,tst2012,tst2013}.{en,vi}, plain text.
 set -euo pipefail
 unset CDPATH # cd would go by it, and print
-RECIPE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+RECIPE_DIR=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 LANGS=(en vi)
 TESTS=(tst2013)

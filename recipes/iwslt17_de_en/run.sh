@@ -4,7 +4,7 @@
 # of 2017-01-ted-test, tst2017, whose German side is in one archive and whose English side is in another.
 set -euo pipefail
 unset CDPATH # cd would go by it, and print
-RECIPE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+RECIPE_DIR=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 LANGS=(de en)
 TESTS=(tst2017)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from files import RecipeError, run_tool
+from files import RecipeError, run_tool, unwritable
 
 LOWER_IS_BETTER = ("loss", "nll_loss", "ppl")
 
@@ -70,6 +70,11 @@ def in_folder(folder: Path, number: int, find: Callable[[Path, int], list[Path]]
         fallback = folder / "checkpoint_best.pt"
         if not fallback.exists():
             raise RecipeError(f"no checkpoint in {folder}: train first")
+        if find is best_checkpoints:
+            raise RecipeError(
+                f"{folder} holds no checkpoint.best_….pt: only a training with AVERAGE_BY=best "
+                "(--keep-best-checkpoints) keeps them; train with it and another RUN, or average the last ones"
+            )
         print(f"warning: {folder} holds no checkpoint of a whole epoch: {fallback.name} is taken as it is")
         return [fallback]
     if len(found) < number:
@@ -119,6 +124,21 @@ def average(paths: list[Path]) -> dict:
     return state
 
 
+def save(state: dict, path: str) -> None:
+    """Write a checkpoint, which has its name only once it is complete."""
+    temporary = Path(f"{path}.tmp")
+    try:
+        with open(temporary, "wb") as out:
+            torch.save(state, out)
+    except (OSError, RuntimeError) as error:  # PyTorch reports a full disk as the latter, on top of the system's error
+        temporary.unlink(missing_ok=True)
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        raise unwritable(path, cause) from error
+    os.replace(temporary, path)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -133,8 +153,7 @@ def main() -> None:
     if args.user_dir != "none":
         allow_fairseq_types(args.user_dir)
     state = average(paths)
-    torch.save(state, f"{args.output}.tmp")
-    os.replace(f"{args.output}.tmp", args.output)
+    save(state, args.output)
     print(f"{args.output}: mean of {', '.join(path.name for path in paths)}")
 
 

@@ -174,7 +174,7 @@ stage_binarize() {
     fi
     need "$PREP/bpe/train.$SRC" prepare
     need_space "$PREPARE_MB"
-    printf -v prefixes ",$PREP/bpe/%s" "${TESTS[@]}"
+    printf -v prefixes ",%s" "${TESTS[@]/#/$PREP/bpe/}"
     ((!JOINED)) || options=(--joined-dictionary)
     ((DRY_RUN)) || rm -rf "$BIN.tmp"
     # Both directions use the same data: fairseq finds the files of the pair by either order of its languages.

@@ -6,6 +6,7 @@
     echo "error: bash 4.4 or newer is needed, this is $BASH_VERSION" >&2
     exit 1
 }
+shopt -u patsub_replacement 2>/dev/null || true # a & in WORK stays one in ${names[@]/#/$WORK/}, since bash 5.2 too
 
 LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO=$(cd "$LIB/../.." && pwd)
@@ -143,6 +144,7 @@ recipe_main() {
     warn_of_misspelt_variables
     set_defaults
     check_architectures
+    settle "$WORK/settings" "RECIPE=$(basename "$RECIPE_DIR")" # two corpora may have files of the same names
     for stage in "${STAGES[@]}"; do
         if contains "$stage" "${WANTED[@]}"; then
             [[ $NODE_RANK == 0 || $stage == train ]] || continue # the other nodes share WORK with node 0

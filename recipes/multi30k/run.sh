@@ -3,7 +3,7 @@
 # Files: {train,val,test_2016_flickr,test_2017_flickr,test_2017_mscoco}.{en,de}.gz of github.com/multi30k/dataset.
 set -euo pipefail
 unset CDPATH # cd would go by it, and print
-RECIPE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+RECIPE_DIR=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 PAIRS=(en-de en-fr en-cs)
 : "${SRC:=en}" "${TGT:=de}"

@@ -4,7 +4,7 @@
 # training/news-commentary-v9.fr-en.*, giga-fren.release2.fixed.*.gz and the news test sets.
 set -euo pipefail
 unset CDPATH # cd would go by it, and print
-RECIPE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+RECIPE_DIR=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 OTHER=fr
 BITEXTS=(

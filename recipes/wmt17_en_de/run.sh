@@ -3,7 +3,7 @@
 # Files: training/europarl-v7.de-en.*, commoncrawl.de-en.*, training/news-commentary-v12.de-en.* and the news test sets.
 set -euo pipefail
 unset CDPATH # cd would go by it, and print
-RECIPE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+RECIPE_DIR=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 OTHER=de
 BITEXTS=(

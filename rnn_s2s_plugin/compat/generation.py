@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 
 import numpy as np
 import torch
@@ -44,6 +45,13 @@ def tokenize_in_the_languages_of_the_model(original, *args, **kwargs):
         if language in (tokenizer or ()) and language not in kwargs and getattr(task, language, None):
             tokenizer[language] = getattr(task, language)
     return loaded
+
+
+@mend(hub_utils, "from_pretrained")
+def take_paths(original, *folders, **options):
+    """fairseq takes text only, not ``pathlib.Path``."""
+    options = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()}
+    return original(*map(os.fspath, folders), **options)
 
 
 @mend(hub_utils.GeneratorHubInterface, "generate")

@@ -34,7 +34,7 @@ def read_any_bytes(original, path, buffer_size):
             text = line.decode("utf-8", errors="replace")
             if text.encode("utf-8") != line:
                 logger.warning(f"line {number} is not UTF-8: what cannot be read counts as an unknown word")
-            lines.append(text.strip())
+            lines.append(text.lstrip("\ufeff").strip())  # Windows' programs begin a file with this mark
             if len(lines) >= buffer_size:
                 yield lines
                 lines = []

@@ -23,12 +23,24 @@ def print_usage_errors_plainly() -> None:
 
     def show(kind, value, traceback):
         sentence = sentence_about(kind, value)
+        if kind is BrokenPipeError and _nobody_reads_on():
+            return
         if sentence is None:
             show_traceback(kind, value, traceback)
         else:
             print(f"{os.path.basename(sys.argv[0])}: error: {sentence}", file=sys.stderr)
 
     sys.excepthook = show
+
+
+def _nobody_reads_on() -> bool:
+    """Whether standard output is a pipe whose reader has ended, as in ``fairseq-generate … | head``."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+        return True
+    return False
 
 
 def sentence_about(kind: Type[BaseException], value: BaseException) -> Optional[str]:

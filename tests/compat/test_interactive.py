@@ -63,6 +63,12 @@ def test_interactive_survives_bad_lines(buffer, fairseq, corpus, checkpoint, tmp
     assert "line 1 is not UTF-8" in result.output and "a line of 2000 words is not translated" in result.output
 
 
+def test_mark_at_the_beginning_of_a_file_is_no_word(fairseq, corpus, checkpoint, tmp_path):
+    (tmp_path / "lines").write_text("one two\n", encoding="utf-8-sig")
+    options = ["--path", checkpoint, "--input", tmp_path / "lines", *SHORT]
+    assert fairseq("interactive", corpus.data, *options).field("S")[0] == "one two"
+
+
 def test_interactive_survives_lines_longer_than_a_batch(fairseq, corpus, checkpoint, tmp_path):
     (tmp_path / "lines").write_text("one\n" + "two " * 10 + "\n" + "three " * 9 + "\n")
     options = ["--path", checkpoint, "--input", tmp_path / "lines", "--buffer-size", 3, "--max-tokens", 10, *SHORT]

@@ -1,10 +1,11 @@
 """Errors that a user can mend are one sentence, whatever runs the command. Each test fails without its mend."""
 
+import subprocess
 import sys
 
 import pytest
 import torch
-from conftest import TRAIN_TINY
+from conftest import TRAIN_TINY, start_fairseq
 from fairseq.dataclass.initialize import add_defaults
 from fairseq.sequence_generator import SequenceGenerator
 from hydra._internal.utils import run_and_report
@@ -79,6 +80,15 @@ def test_command_ends_with_one_sentence_and_exit_code_1(fairseq_process, corpus,
     assert "Warning" not in result.output  # silence_warnings_about_fairseq
 
 
+def test_command_whose_output_nobody_reads_on_ends_quietly(corpus, checkpoint):
+    """As ``| head``."""
+    process = start_fairseq("generate", corpus.data, "--path", checkpoint, stderr=subprocess.PIPE)
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(60) == 1 and "Translated" not in errors
+    assert "Traceback" not in errors and "BrokenPipe" not in errors, errors
+
+
 def test_validation_needs_no_task(fairseq_process, corpus, checkpoint):
     """In a process of its own: the parser is made before fairseq-validate has read --user-dir."""
     result = fairseq_process("validate", corpus.data, "--path", checkpoint, "--max-tokens", 400)
@@ -126,6 +136,13 @@ def test_what_models_in_python_cannot_do(corpus, checkpoint):
         hub.translate("one two", len_pen=2)
     with pytest.raises(UsageError, match="score is for language models"):
         hub.score("one two")
+
+
+def test_models_in_python_take_paths(corpus, checkpoint, tmp_path):
+    (tmp_path / "codes").write_text("#version: 0.2\no n\n")
+    subwords = {"bpe": "subword_nmt", "bpe_codes": tmp_path / "codes"}
+    hub = RNNAttnModel.from_pretrained(checkpoint.parent, checkpoint.name, corpus.data, **subwords)
+    assert hub.apply_bpe("one") == "on@@ e"
 
 
 def test_models_in_python_tokenize_in_their_languages(corpus, checkpoint):
