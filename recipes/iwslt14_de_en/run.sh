@@ -16,7 +16,7 @@ VALID_EVERY=23
 DOWNLOAD_MB=50 PREPARE_MB=500 TRAIN_MB=5000
 
 : "${SRC:=de}" "${TGT:=en}" "${MERGES:=10000}" "${ARCH:=rnn_attn_iwslt_de_en}"
-: "${MAX_EPOCH:=60}" "${PATIENCE:=10}"
+: "${LR:=0.002}" "${MAX_UPDATE:=60000}"
 
 corpus_urls() {
     echo https://dl.fbaipublicfiles.com/fairseq/data/iwslt14/de-en.tgz

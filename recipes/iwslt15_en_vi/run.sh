@@ -14,7 +14,7 @@ FILTER=(--min 1 --max 250) # there are empty lines in the training text
 DOWNLOAD_MB=100 PREPARE_MB=500 TRAIN_MB=5000
 
 : "${SRC:=en}" "${TGT:=vi}" "${MERGES:=10000}" "${ARCH:=rnn_attn_iwslt_en_vi}"
-: "${MAX_EPOCH:=60}" "${PATIENCE:=10}"
+: "${LR:=0.002}" "${MAX_UPDATE:=50000}"
 
 corpus_urls() {
     local split lang

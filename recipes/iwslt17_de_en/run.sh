@@ -16,7 +16,7 @@ FILTER_BPE=(--min 1 --max 250)
 DOWNLOAD_MB=100 PREPARE_MB=500 TRAIN_MB=5000
 
 : "${SRC:=de}" "${TGT:=en}" "${MERGES:=16000}" "${ARCH:=rnn_attn_iwslt_de_en}"
-: "${MAX_EPOCH:=60}" "${PATIENCE:=10}"
+: "${LR:=0.002}" "${MAX_UPDATE:=75000}"
 
 corpus_urls() {
     local site=https://raw.githubusercontent.com/hlt-mt/WIT3/master/archive

@@ -17,8 +17,8 @@ STEPS=lowercase,normalize,tokenize # in the order of the corpus' own tokenized e
 DOWNLOAD_MB=10 PREPARE_MB=100 TRAIN_MB=2000
 
 : "${MERGES:=4000}" "${ARCH:=rnn_attn_multi30k}"
-: "${GLOBAL_TOKENS:=1024}" "${LR:=0.004}" "${SCHEDULE:=polynomial_decay}" "${CLIP:=1}" "${AVERAGE:=0}"
-: "${DIVERSIFY:=0}" "${MAX_UPDATE:=$([[ $DIVERSIFY == 0 ]] && echo 8000 || echo 16000)}" "${TEACHER_UPDATE:=8000}"
+: "${GLOBAL_TOKENS:=1024}" "${LR:=0.004}" "${CLIP:=1}" "${DIVERSIFY:=0}" "${TEACHER_UPDATE:=8000}"
+: "${MAX_UPDATE:=$([[ $DIVERSIFY == 0 ]] && echo 8000 || echo 16000)}"
 
 corpus_urls() {
     local split lang
