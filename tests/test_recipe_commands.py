@@ -30,6 +30,7 @@ from test_recipes import RECIPES, command, recipe, refused
         ({"CLIP": "1e"}, ["-n"], "CLIP=1e is not a number"),
         ({"LENPEN": "."}, ["-n"], "LENPEN=. is not a number"),
         ({"PATIENCE": "-2"}, ["-n"], "PATIENCE=-2 is neither a whole number nor -1"),
+        ({"AVERAGE_BY": "best"}, ["-n"], "AVERAGE_BY=best averages nothing with AVERAGE=0: give AVERAGE=5"),
         ({"MASTER_PORT": "http"}, ["-n"], "MASTER_PORT=http is not a whole number"),
         ({"PRECISION": "fp8"}, [], "PRECISION=fp8: choose"),
         ({"MAX_TOKENS": 0}, [], "MAX_TOKENS=0 must be at least 1"),

@@ -8,7 +8,6 @@ Usage:
 
 import argparse
 import importlib
-import os
 import pickle
 import re
 import sys
@@ -16,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from files import RecipeError, run_tool, unwritable
+from files import RecipeError, atomic, run_tool
 
 LOWER_IS_BETTER = ("loss", "nll_loss", "ppl")
 
@@ -126,17 +125,11 @@ def average(paths: list[Path]) -> dict:
 
 def save(state: dict, path: str) -> None:
     """Write a checkpoint, which has its name only once it is complete."""
-    temporary = Path(f"{path}.tmp")
-    try:
-        with open(temporary, "wb") as out:
+    with atomic(path, binary=True) as (out,):
+        try:
             torch.save(state, out)
-    except (OSError, RuntimeError) as error:  # PyTorch reports a full disk as the latter, on top of the system's error
-        temporary.unlink(missing_ok=True)
-        cause = error if isinstance(error, OSError) else error.__context__
-        if not isinstance(cause, OSError):
-            raise
-        raise unwritable(path, cause) from error
-    os.replace(temporary, path)
+        except RuntimeError as error:  # of PyTorch, on top of the system's about a full disk
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
 def main() -> None:

@@ -32,18 +32,19 @@ def run_tool(main: Callable[[], None]) -> None:
 
 
 @contextmanager
-def atomic(*paths: str | Path) -> Iterator[list]:
-    """Open a temporary file for each path, to write UTF-8 text; rename them all when the block has succeeded.
+def atomic(*paths: str | Path, binary: bool = False) -> Iterator[list]:
+    """Open a temporary file for each path, to write UTF-8 text or bytes; rename them all when the block has succeeded.
 
     If it fails, the temporary files are removed; a full disk is a `RecipeError` that names the files.
     """
     temporary = [Path(f"{path}.tmp") for path in paths]
+    options = {"mode": "wb"} if binary else {"mode": "w", "encoding": "utf-8", "newline": "\n"}
     try:
         with ExitStack() as stack:
             handles = []
             for path in temporary:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                handles.append(stack.enter_context(open(path, "w", encoding="utf-8", newline="\n")))
+                handles.append(stack.enter_context(open(path, **options)))
             yield handles
             for handle in handles:
                 handle.flush()

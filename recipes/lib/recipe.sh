@@ -116,6 +116,7 @@ check_values() {
     [[ $PATIENCE =~ ^(-1|0|[1-9][0-9]*)$ ]] || die "PATIENCE=$PATIENCE is neither a whole number nor -1, for no limit"
     [[ $JOINED == [01] ]] || die "JOINED=$JOINED: 1 for one vocabulary of both languages, 0 for two"
     [[ $AVERAGE_BY == last || $AVERAGE_BY == best ]] || die "AVERAGE_BY=$AVERAGE_BY: choose last or best"
+    [[ $AVERAGE_BY == last ]] || ((AVERAGE)) || die "AVERAGE_BY=$AVERAGE_BY averages nothing with AVERAGE=0: give AVERAGE=5"
     contains "$PRECISION" auto fp32 fp16 bf16 amp || die "PRECISION=$PRECISION: choose auto, fp32, fp16, bf16 or amp"
     [[ $GPUS =~ ^(auto|0|[1-9][0-9]*)$ ]] || die "GPUS=$GPUS is neither a number nor auto"
     contains "$SCHEDULE" inverse_sqrt polynomial_decay fixed ||

@@ -48,10 +48,13 @@ def tokenize_in_the_languages_of_the_model(original, *args, **kwargs):
 
 
 @mend(hub_utils, "from_pretrained")
-def take_paths(original, *folders, **options):
+def take_paths(original, *values, **options):
     """fairseq takes text only, not ``pathlib.Path``."""
-    options = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in options.items()}
-    return original(*map(os.fspath, folders), **options)
+
+    def as_text(value):
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+    return original(*map(as_text, values), **{name: as_text(value) for name, value in options.items()})
 
 
 @mend(hub_utils.GeneratorHubInterface, "generate")

@@ -22,9 +22,9 @@ def print_usage_errors_plainly() -> None:
     show_traceback = sys.excepthook
 
     def show(kind, value, traceback):
-        sentence = sentence_about(kind, value)
         if kind is BrokenPipeError and _nobody_reads_on():
             return
+        sentence = sentence_about(kind, value)
         if sentence is None:
             show_traceback(kind, value, traceback)
         else:
