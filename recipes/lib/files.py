@@ -5,6 +5,7 @@ corpus keep the same number of lines, whatever program reads them.
 """
 
 import argparse
+import codecs
 import gzip
 import os
 import sys
@@ -65,7 +66,7 @@ def unwritable(path: str | Path, error: OSError) -> RecipeError:
 
 
 def read_lines(path: str | Path, mend: bool = False) -> Iterator[str]:
-    """Lines of a text or ``.gz`` file without their ends; other line breaks inside become spaces.
+    """Lines of a text or ``.gz`` file without their ends or a byte order mark; other line breaks inside become spaces.
 
     With ``mend``, bytes that are not UTF-8 become U+FFFD, with a warning at the end; else they are an error.
     """
@@ -74,6 +75,8 @@ def read_lines(path: str | Path, mend: bool = False) -> Iterator[str]:
     with opener(path, "rb") as handle:
         try:
             for number, raw in enumerate(handle, 1):
+                if number == 1:
+                    raw = raw.removeprefix(codecs.BOM_UTF8)
                 line = decode(raw, path, number, mend)
                 mended += "\ufffd" in line and b"\xef\xbf\xbd" not in raw
                 yield line

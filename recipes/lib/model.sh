@@ -16,6 +16,18 @@ detect_devices() {
     [[ $MODE != auto ]] || MODE=$best
 }
 
+# Devices that are not there are noticed before the first stage.
+check_devices() {
+    local stage
+    ((!DRY_RUN)) || return 0
+    for stage in diversify train risk; do
+        contains "$stage" "${WANTED[@]}" || continue
+        detect_devices
+        ((DEVICES)) || [[ $MODE != fp16 ]] || die "PRECISION=fp16 needs a GPU: leave PRECISION out on a CPU"
+        return
+    done
+}
+
 # What is to be trained must be known to fairseq: asked before the first stage, as a download or hours of preparation
 # may come before the training. It takes seconds to ask, so not in a dry run, and not for stages that train nothing.
 check_architectures() {

@@ -145,6 +145,7 @@ recipe_main() {
     warn_of_misspelt_variables
     set_defaults
     check_architectures
+    check_devices
     settle "$WORK/settings" "RECIPE=$(basename "$RECIPE_DIR")" # two corpora may have files of the same names
     for stage in "${STAGES[@]}"; do
         if contains "$stage" "${WANTED[@]}"; then
