@@ -2,7 +2,7 @@
 # Sets up PyTorch, fairseq and this package, in the virtual environment that is active, or else in .venv.
 # (An environment of conda's counts when it is named: VIRTUAL_ENV=$CONDA_PREFIX ./install.sh)
 #
-#   ./install.sh                 editable, with the extras for tests, recipes and plots
+#   ./install.sh                 editable, with the extras for tests and plots
 #   ./install.sh --no-editable   a copy in the environment, independent of this folder
 #
 # Variables: PYTHON  interpreter that creates .venv (default: python3)
@@ -61,7 +61,7 @@ fi
 constraints=$(mktemp)
 trap 'rm -f "$constraints"' EXIT
 "$python" -c 'from importlib.metadata import version; print("torch==" + version("torch"))' >"$constraints"
-"${pip[@]}" install --constraint "$constraints" --no-build-isolation ${editable[@]+"${editable[@]}"} ".[test,recipes,plot]"
+"${pip[@]}" install --constraint "$constraints" --no-build-isolation ${editable[@]+"${editable[@]}"} ".[test,plot]"
 
 printf '%s\n' "$wanted" >"$stamp"
 echo "install.sh: done; now: source '$environment/bin/activate'"
