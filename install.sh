@@ -36,7 +36,7 @@ python=$environment/bin/python
 pip=("$python" -m pip)
 
 stamp=$environment/.rnn_s2s_plugin.installed
-wanted="$PWD ${editable[*]-} $(cat setup.py pyproject.toml install.sh | cksum)"
+wanted="$PWD ${editable[*]-} $(cat setup.py pyproject.toml install.sh rnn_s2s_plugin/compat/startup/*.p* | cksum)"
 if [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; then
     exit 0
 fi

@@ -8,11 +8,17 @@ Without ``--no-build-isolation`` pip builds fairseq in an environment of its own
 second PyTorch with all of CUDA (8 GB of temporary files).
 """
 
+import os
+import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 README = Path(__file__).parent / "README.md"
+# fairseq cannot be imported on Python 3.14 and later without these two, which Python reads when it starts.
+SITE_PACKAGES = os.path.relpath(sysconfig.get_path("purelib"), sysconfig.get_path("data"))
+STARTUP = [f"rnn_s2s_plugin/compat/startup/rnn_s2s_startup.{kind}" for kind in ("py", "pth")]
 
 setup(
     name="rnn-s2s-plugin",
@@ -23,6 +29,7 @@ setup(
     license="MIT",
     packages=find_packages(include=["rnn_s2s_plugin", "rnn_s2s_plugin.*"]),
     package_data={"rnn_s2s_plugin.inspect": ["page.html"]},
+    data_files=[(SITE_PACKAGES, STARTUP)] if sys.version_info >= (3, 14) else [],
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.7",  # nonzero_static on CUDA

@@ -11,7 +11,12 @@ All problems were observed with fairseq-fixed 0.12.3.1 on Python 3.11, PyTorch 2
 and PyTorch 2.11.
 """
 
-from .versions import restore_numpy_compat, silence_warnings_about_fairseq, warn_about_unknown_fairseq
+from .versions import (
+    fork_data_workers,
+    restore_numpy_compat,
+    silence_warnings_about_fairseq,
+    warn_about_unknown_fairseq,
+)
 
 warn_about_unknown_fairseq()  # first: with another version the imports below may not find what they wrap
 
@@ -36,6 +41,7 @@ from .processor import (  # noqa: E402
 )
 
 restore_numpy_compat()
+fork_data_workers()
 silence_warnings_about_fairseq()
 allow_checkpoint_classes()
 print_usage_errors_plainly()

@@ -1,6 +1,8 @@
-"""Versions of fairseq and numpy, and warnings about them."""
+"""Versions of Python, fairseq and numpy, and warnings about them; ``startup`` has what must come before fairseq."""
 
 import logging
+import multiprocessing
+import sys
 import types
 import warnings
 
@@ -30,6 +32,16 @@ def restore_numpy_compat() -> None:
     """
     if not hasattr(np, "compat"):
         np.compat = types.SimpleNamespace(long=int)
+
+
+def fork_data_workers() -> None:
+    """Lets the processes that load data be copies of this one, as they were on Linux until Python 3.13.
+
+    Since 3.14 they start anew: every epoch and every validation would first import PyTorch and fairseq again, which
+    takes seconds, and load its data without these fixes.
+    """
+    if sys.platform == "linux" and multiprocessing.get_start_method(allow_none=True) is None:
+        multiprocessing.set_start_method("fork")
 
 
 def silence_warnings_about_fairseq() -> None:

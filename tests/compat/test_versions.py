@@ -1,9 +1,12 @@
-"""fairseq on newer packages. Each test fails without its mend."""
+"""fairseq on newer packages. Each test fails without its mend (two of them on Python 3.14 and later only)."""
 
+import multiprocessing
+import subprocess
 import sys
 
+import pytest
 import torch
-from conftest import SHORT
+from conftest import ROOT, SHORT
 from fairseq.data import TokenBlockDataset
 
 from rnn_s2s_plugin.compat import versions
@@ -17,6 +20,52 @@ def test_unknown_fairseq_version_is_reported_in_one_line(monkeypatch, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "fairseq 0.13.0 is not a version this plugin was tested with (0.12.3.1)"
     ]
+
+
+STARTUP = ROOT / "rnn_s2s_plugin" / "compat" / "startup"
+OPTIONAL_TYPES = """
+import fairseq.dataclass.utils as utils
+from typing import Any, List, Optional, Union
+for given, expected in (
+    (Optional[int], int), (Optional[List[str]], List[str]), (Any, str), (float, float), (Union[int, str],) * 2
+):
+    assert utils.interpret_dc_type(given) == expected, given
+assert utils.interpret_dc_type.__module__ == "rnn_s2s_startup"
+"""
+HELP_THAT_IS_NO_TEXT = """
+import argparse
+add_argument = argparse._ActionsContainer.add_argument
+def check_help(self, action):
+    assert isinstance(action.help, (str, type(None))), "badly formed help string"
+def add_and_check(self, *args, **kwargs):
+    action = add_argument(self, *args, **kwargs)
+    self._check_help(action)
+    return action
+argparse._ActionsContainer._check_help, argparse._ActionsContainer.add_argument = check_help, add_and_check
+from hydra._internal.utils import get_args_parser
+assert get_args_parser().parse_args(["--run"]).run
+try:
+    argparse.ArgumentParser().add_argument("--x", help=[])
+except AssertionError:
+    print("others are still checked")
+"""
+
+
+@pytest.mark.parametrize("program", [OPTIONAL_TYPES, HELP_THAT_IS_NO_TEXT], ids=["fairseq", "hydra"])
+def test_modules_are_mended_while_they_are_imported(program):
+    code = f"import sys; sys.path.insert(0, {str(STARTUP)!r}); import rnn_s2s_startup\n{program}"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+    assert ("others are still checked" in done.stdout) == ("argparse" in program)
+
+
+def test_python_reads_the_mends_when_it_starts():
+    done = subprocess.run([sys.executable, "-c", "import sys; print(*sys.modules)"], stdout=subprocess.PIPE, text=True)
+    assert ("rnn_s2s_startup" in done.stdout.split()) == (sys.version_info >= (3, 14))
+
+
+def test_data_workers_are_copies_of_the_process():
+    assert multiprocessing.get_start_method() == "fork"
 
 
 def test_token_blocks_of_whole_sentences_work_on_numpy_2():

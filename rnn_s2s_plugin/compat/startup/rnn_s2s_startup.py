@@ -1,0 +1,66 @@
+"""Lets fairseq be imported on Python 3.14 and later: mends two modules while they are imported.
+
+fairseq's commands import fairseq and hydra before any plugin. So setup.py installs this file beside the packages, with
+a ``.pth`` file by which every program in that environment imports it when it starts, which takes it less than a
+millisecond.
+"""
+
+import sys
+from importlib.machinery import PathFinder, SourceFileLoader
+
+
+def recognise_optional_types(utils):
+    """fairseq takes a field for optional by the text of its type, now ``str | None``, not ``typing.Optional[str]``."""
+    from typing import Union, get_args, get_origin  # here, as it would delay the start of every program
+
+    original = utils.interpret_dc_type
+
+    def interpret_dc_type(field_type):
+        types = get_args(field_type)
+        is_optional = get_origin(field_type) is Union and len(types) == 2 and types[1] is type(None)
+        return types[0] if is_optional else original(field_type)
+
+    utils.interpret_dc_type = interpret_dc_type
+
+
+def allow_help_that_is_no_text(utils):
+    """argparse now looks into the help of every option, and one of hydra's is an object that is no text yet."""
+    from argparse import ArgumentParser
+
+    original = utils.get_args_parser
+
+    def get_args_parser():
+        ArgumentParser._check_help = lambda self, action: None
+        try:
+            return original()
+        finally:
+            del ArgumentParser._check_help  # which its base class has
+
+    utils.get_args_parser = get_args_parser
+
+
+MENDS = {"fairseq.dataclass.utils": recognise_optional_types, "hydra._internal.utils": allow_help_that_is_no_text}
+
+
+class MendingLoader(SourceFileLoader):
+    """Loads a module, then mends it."""
+
+    def exec_module(self, module):
+        super().exec_module(module)
+        MENDS[self.name](module)
+
+
+class MendingFinder:
+    """Finds these modules where Python finds them, for :class:`MendingLoader`."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name not in MENDS:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = MendingLoader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+sys.meta_path.insert(0, MendingFinder)
