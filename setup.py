@@ -13,14 +13,22 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Distribution, find_packages, setup
 
 README = Path(__file__).parent / "README.md"
 # fairseq cannot be imported on Python 3.14 and later without these two, which Python reads when it starts.
 SITE_PACKAGES = os.path.relpath(sysconfig.get_path("purelib"), sysconfig.get_path("data"))
 STARTUP = [f"rnn_s2s_plugin/compat/startup/rnn_s2s_startup.{kind}" for kind in ("py", "pth")]
 
+
+class WithData(Distribution):
+    """Editable installations would leave data files out: setuptools asks for them under this name."""
+
+    has_data = Distribution.has_data_files
+
+
 setup(
+    distclass=WithData,
     name="rnn-s2s-plugin",
     version="0.1.0",
     description="RNN sequence-to-sequence models with attention, context convolution or parallel recurrence",
