@@ -2,7 +2,6 @@
 
 import logging
 import multiprocessing
-import sys
 import types
 import warnings
 
@@ -37,11 +36,12 @@ def restore_numpy_compat() -> None:
 def fork_data_workers() -> None:
     """Lets the processes that load data be copies of this one, as they were on Linux until Python 3.13.
 
-    Since 3.14 they start anew: every epoch and every validation would first import PyTorch and fairseq again, which
-    takes seconds, and load its data without these fixes.
+    Since 3.14 a server starts them: every epoch and every validation would first import PyTorch and fairseq again,
+    which takes seconds, load its data without these fixes, and outlive a killed training. (Importing fairseq has
+    already settled the method, so this cannot tell a default from a choice.)
     """
-    if sys.platform == "linux" and multiprocessing.get_start_method(allow_none=True) is None:
-        multiprocessing.set_start_method("fork")
+    if multiprocessing.get_start_method() == "forkserver":
+        multiprocessing.set_start_method("fork", force=True)
 
 
 def silence_warnings_about_fairseq() -> None:
