@@ -6,8 +6,9 @@
 #   ./install.sh --no-editable   a copy in the environment, independent of this folder
 #
 # Variables: PYTHON  interpreter that creates .venv (default: python3)
-#            TORCH   what to install if no PyTorch is there yet (default: torch==2.13.0), with pip's options
-#                    if need be; a PyTorch that is there is kept, whether built for the CPU or for CUDA
+#            TORCH   what to install if no PyTorch is there yet, with pip's options if need be (default:
+#                    torch==2.13.0, on Python 3.15 torch==2.15.0, the first for it); a PyTorch that is there is kept,
+#                    whether built for the CPU or for CUDA
 #
 # The first run compiles fairseq, which takes some minutes; later runs see that nothing changed and end at once.
 set -euo pipefail
@@ -51,7 +52,9 @@ echo "install.sh: setting up $environment; the first time this takes some minute
 "${pip[@]}" --version &>/dev/null || "$python" -m ensurepip # some tools create environments without pip
 "${pip[@]}" install --upgrade pip
 if ! has torch; then
-    read -r -a torch <<<"${TORCH:-torch==2.13.0}"
+    default=torch==2.13.0
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 15))' && default=torch==2.15.0
+    read -r -a torch <<<"${TORCH:-$default}"
     "${pip[@]}" install "${torch[@]}"
 fi
 "${pip[@]}" install numpy cython setuptools wheel ninja

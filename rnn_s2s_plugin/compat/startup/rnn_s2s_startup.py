@@ -1,4 +1,4 @@
-"""Lets fairseq be imported on Python 3.14 and later: mends two modules while they are imported.
+"""Lets fairseq be imported on Python 3.14 and later: mends three modules while they are imported.
 
 fairseq's commands import fairseq and hydra before any plugin. So setup.py installs this file beside the packages, with
 a ``.pth`` file by which every program in that environment imports it when it starts, which takes it less than a
@@ -9,9 +9,17 @@ import sys
 from importlib.machinery import PathFinder, SourceFileLoader
 
 
+def name_the_type_of_missing_values():
+    """fairseq imports ``_MISSING_TYPE`` of ``dataclasses``, which Python 3.15 does not have any more."""
+    import dataclasses  # here, as it would delay the start of every program
+
+    if not hasattr(dataclasses, "_MISSING_TYPE"):
+        dataclasses._MISSING_TYPE = type(dataclasses.MISSING)
+
+
 def recognise_optional_types(utils):
     """fairseq takes a field for optional by the text of its type, now ``str | None``, not ``typing.Optional[str]``."""
-    from typing import Union, get_args, get_origin  # here, as it would delay the start of every program
+    from typing import Union, get_args, get_origin
 
     original = utils.interpret_dc_type
 
@@ -39,15 +47,19 @@ def allow_help_that_is_no_text(utils):
     utils.get_args_parser = get_args_parser
 
 
-MENDS = {"fairseq.dataclass.utils": recognise_optional_types, "hydra._internal.utils": allow_help_that_is_no_text}
+BEFORE = {"fairseq.dataclass.configs": name_the_type_of_missing_values}
+AFTER = {"fairseq.dataclass.utils": recognise_optional_types, "hydra._internal.utils": allow_help_that_is_no_text}
 
 
 class MendingLoader(SourceFileLoader):
-    """Loads a module, then mends it."""
+    """Loads a module, with what has to be done before and after it."""
 
     def exec_module(self, module):
+        if self.name in BEFORE:
+            BEFORE[self.name]()
         super().exec_module(module)
-        MENDS[self.name](module)
+        if self.name in AFTER:
+            AFTER[self.name](module)
 
 
 class MendingFinder:
@@ -55,7 +67,7 @@ class MendingFinder:
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name not in MENDS:
+        if name not in BEFORE and name not in AFTER:
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
