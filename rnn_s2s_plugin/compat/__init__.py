@@ -7,8 +7,8 @@ Each fix is one short function whose docstring gives the reason. It uses a publi
 Modules apply their fixes when they are imported, in any order, except for ``interactive``, which waits until
 fairseq-interactive has read its options (``options.correct_options``). The calls below set up the process.
 
-All problems were observed with fairseq-fixed 0.12.3.1 on Python 3.11, PyTorch 2.13 and numpy 2.4, and on Python 3.12
-and PyTorch 2.11.
+All problems were observed with fairseq-fixed 0.12.3.1 on Python 3.11 to 3.15, PyTorch 2.11 to 2.15 and numpy 2.4 and
+2.5. ``startup``, which setup.py installs beside the packages, has what must be mended before fairseq can be imported.
 """
 
 from .versions import (
