@@ -9,14 +9,13 @@ second PyTorch with all of CUDA (8 GB of temporary files).
 """
 
 import os
-import sys
 import sysconfig
 from pathlib import Path
 
 from setuptools import Distribution, find_packages, setup
 
 README = Path(__file__).parent / "README.md"
-# fairseq cannot be imported on Python 3.14 and later without these two, which Python reads when it starts.
+# Read by Python when it starts; without them fairseq cannot be imported on Python 3.14 and later.
 SITE_PACKAGES = os.path.relpath(sysconfig.get_path("purelib"), sysconfig.get_path("data"))
 STARTUP = [f"rnn_s2s_plugin/compat/startup/rnn_s2s_startup.{kind}" for kind in ("py", "pth")]
 
@@ -37,7 +36,7 @@ setup(
     license="MIT",
     packages=find_packages(include=["rnn_s2s_plugin", "rnn_s2s_plugin.*"]),
     package_data={"rnn_s2s_plugin.inspect": ["page.html"]},
-    data_files=[(SITE_PACKAGES, STARTUP)] if sys.version_info >= (3, 14) else [],
+    data_files=[(SITE_PACKAGES, STARTUP)],
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.7",  # nonzero_static on CUDA

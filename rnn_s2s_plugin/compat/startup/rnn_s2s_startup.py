@@ -1,4 +1,4 @@
-"""Lets fairseq be imported on Python 3.14 and later: mends three modules while they are imported.
+"""Lets fairseq be imported on Python 3.14 and later; mends modules while they are imported.
 
 fairseq's commands import fairseq and hydra before any plugin. So setup.py installs this file beside the packages, with
 a ``.pth`` file by which every program in that environment imports it when it starts, which takes it less than a
@@ -15,6 +15,13 @@ def name_the_type_of_missing_values():
 
     if not hasattr(dataclasses, "_MISSING_TYPE"):
         dataclasses._MISSING_TYPE = type(dataclasses.MISSING)
+
+
+def silence_torchscript():
+    """Since PyTorch 2.14 every command would begin with a warning that users cannot heed."""
+    import warnings
+
+    warnings.filterwarnings("ignore", message="`torch.jit.script` is ")
 
 
 def recognise_optional_types(utils):
@@ -47,7 +54,10 @@ def allow_help_that_is_no_text(utils):
     utils.get_args_parser = get_args_parser
 
 
-BEFORE = {"fairseq.dataclass.configs": name_the_type_of_missing_values}
+BEFORE = {
+    "fairseq.dataclass.configs": name_the_type_of_missing_values,
+    "fairseq.models.model_utils": silence_torchscript,
+}
 AFTER = {"fairseq.dataclass.utils": recognise_optional_types, "hydra._internal.utils": allow_help_that_is_no_text}
 
 
