@@ -232,7 +232,7 @@ def lost_worker_rounds(bench: Bench, rounds: int, seed: int = 1) -> Dict[str, in
         if workers[killed].kill():
             survivor = workers[1 - killed]
             code, message = survivor.wait(60), survivor.output.read_text()
-            plain = message.strip().rsplit("\n")[-1].startswith("another process of this training")
+            plain = message.strip().split("\n")[-1].startswith("another process of this training")
             assert code == 0 or (code == 1 and plain), message
         for worker in start_workers(bench, save_dir):
             assert worker.wait() == 0

@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # Stages train, average, generate, score: from fairseq's binary data to results.
 
-# Number of devices to train on (0: CPU) and the precision that suits them: DEVICES and MODE.
+# Number of devices to train on (0: CPU) and the precision that suits them: DEVICES and MODE, asked for once.
 detect_devices() {
     local found=0 best=fp32
+    [[ -z $DEVICES ]] || return 0
     DEVICES=0 MODE=$PRECISION
     if [[ $GPUS != 0 ]]; then # asking takes the time to import torch
         read -r found best < <("$PYTHON" "$LIB/devices.py") || die "PYTHON=$PYTHON cannot import torch"
