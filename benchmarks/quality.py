@@ -50,6 +50,7 @@ DIVERSE_IN_FULL = {"DIVERSIFY": "1", "TEACHER": "rnn_attn_multi30k"}  # for the 
 DIVERSE = {**DIVERSE_IN_FULL, "MAX_UPDATE": "12000"}
 RISK = {"RISK_UPDATE": "1100"}  # two epochs
 ONE_LAYER = "--encoder-layers 1"  # the preset has two
+SMALLER = f"{ONE_LAYER} --linear-conv-kernel 0"  # and a short convolution
 PLAIN = {"CRITERION": "label_smoothed_cross_entropy"}  # of fairseq's own models
 FAIRSEQ_LSTM = Row(
     {"ARCH": "lstm", "LR": "0.002", **PLAIN},
@@ -81,6 +82,9 @@ ROWS = {
     ),
     "rnn_attn on diversified data in full + minimum risk": preset("rnn_attn", **DIVERSE_IN_FULL, **RISK),
     "rnn_conv_attn on diversified data in full + minimum risk": preset("rnn_conv_attn", **DIVERSE_IN_FULL, **RISK),
+    "rnn_parallel + attention (smaller) on diversified data in full + minimum risk": preset(
+        "rnn_parallel_attn", SMALLER, **DIVERSE_IN_FULL, **RISK
+    ),
     "fairseq lstm": FAIRSEQ_LSTM,
     "fairseq transformer (tiny)": FAIRSEQ_TRANSFORMER,
     "de-en: rnn_attn": reverse(preset("rnn_attn")),

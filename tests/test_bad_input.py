@@ -260,6 +260,9 @@ CASES = [
     Bad("results of lines", "interactive", GENERATE + "--results-path {new}", "--results-path .* redirect the output"),
     Bad("shards of lines", "interactive", GENERATE + "--num-shards 2", "--num-shards is for fairseq-generate"),
     Bad("weight of nothing", "generate", GENERATE + "--lm-weight 0.5", "--lm-weight needs --lm-path"),
+    Bad("coverage rewarded", "generate", GENERATE + "--coverage-penalty -1", "--coverage-penalty -1.0: must be"),
+    Bad("coverage of references", "generate", GENERATE + "--coverage-penalty 1 --score-reference", "--score-reference"),
+    Bad("coverage by nothing", "generate", "{data} --path {basic} --coverage-penalty 1", "a model with attention"),
     Bad("dropout in modules", "generate", GENERATE + "--retain-dropout-modules encoder", "give that, too"),
     Bad(
         "dropout in no module",

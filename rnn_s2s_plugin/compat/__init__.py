@@ -2,7 +2,7 @@
 
 Importing this package applies all fixes, so the plugin imports it before anything else. No file of fairseq is changed.
 Each fix is one short function whose docstring gives the reason. It uses a public interface if there is one; otherwise
-``mending.mend`` wraps one function, which remains available as ``__wrapped__``.
+``mending.mend`` wraps one function, which remains available as ``__wrapped__``. ``coverage`` adds a search option.
 
 Modules apply their fixes when they are imported, in any order, except for ``interactive``, which waits until
 fairseq-interactive has read its options (``options.correct_options``). The calls below set up the process.
@@ -22,6 +22,7 @@ warn_about_unknown_fairseq()  # first: with another version the imports below ma
 
 from . import (  # noqa: E402  (their import applies the fixes)
     beam_search,  # noqa: F401
+    coverage,  # noqa: F401
     data,  # noqa: F401
     distributed,  # noqa: F401
     generation,  # noqa: F401

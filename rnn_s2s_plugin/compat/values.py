@@ -3,6 +3,7 @@
 import argparse
 import ast
 import json
+import math
 import os
 from typing import Any, Callable, List, Tuple
 
@@ -72,6 +73,10 @@ def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
         (
             namespace.score_reference and namespace.print_alignment == "soft",
             "--score-reference has hard alignments only: give --print-alignment hard",
+        ),
+        (
+            namespace.score_reference and namespace.coverage_penalty > 0,
+            "--coverage-penalty is for hypotheses of a search: leave it or --score-reference out",
         ),
     ):
         if impossible:
@@ -153,6 +158,7 @@ VALUES: Tuple[Tuple[str, Callable[[Any], bool], str], ...] = (
     ("adam_betas", _are_two_rates, "must be two rates of at least 0 and below 1, such as (0.9, 0.98)"),
     ("update_freq", lambda value: all(number >= 1 for number in value), "must be at least 1 everywhere"),
     ("temperature", lambda value: value > 0, "must be above 0"),
+    ("coverage_penalty", lambda value: 0 <= value < math.inf, "must be a number of at least 0"),
     ("post_process", _joins_subwords, f"must be one of {', '.join(POST_PROCESSES)}"),
     ("eval_bleu_remove_bpe", _joins_subwords, f"must be one of {', '.join(POST_PROCESSES)}"),
     ("risk_post_process", _joins_subwords, f"must be one of {', '.join(POST_PROCESSES)}"),

@@ -161,6 +161,14 @@ def lengths_and_penalties(world: World) -> None:
     world.generate("--unkpen", 5, "--temperature", 1.5, "--max-len-a", 1.2)
 
 
+@feature("--coverage-penalty", needs_attention=True)
+def coverage_penalty(world: World) -> None:
+    """An option of the plugin: hypotheses that leave source words unread get lower scores."""
+    plain, covering = (world.generate(*options).field("H") for options in ((), ("--coverage-penalty", 3)))
+    scores = [[float(found[n].split("\t")[0]) for n in EVERY_SENTENCE] for found in (plain, covering)]
+    assert all(lower <= higher for higher, lower in zip(*scores)) and sum(scores[1]) < sum(scores[0])
+
+
 @feature("--score-reference")
 def scores_of_references(world: World) -> None:
     """The hypotheses are the references, with their log-probabilities."""

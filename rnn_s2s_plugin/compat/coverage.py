@@ -1,0 +1,88 @@
+"""``--coverage-penalty``, a search option that fairseq lacks: hypotheses that leave source words unread score lower.
+
+With attention weights α, a finished hypothesis of T words scores (Wu et al. 2016, equation 14)
+
+    log p(y | x) / T^lenpen + β Σ_i log min(Σ_t α_{t,i}, 1)
+
+where i goes over the words of the source and its </s>. It reorders the hypotheses that beam search has finished and
+does not change which ones these are, so it does more with a larger beam.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import torch
+from fairseq.dataclass.configs import GenerationConfig
+from fairseq.dataclass.initialize import hydra_init
+from fairseq.sequence_generator import SequenceGenerator
+from fairseq.tasks import FairseqTask
+from torch import Tensor
+
+from ..errors import UsageError
+from .mending import mend
+
+OPTION = "coverage_penalty"
+
+
+@dataclass
+class CoverageConfig:
+    """What fairseq's options of a search are extended by."""
+
+    coverage_penalty: float = field(
+        default=0.0,
+        metadata={
+            "help": "β of the coverage penalty (Wu et al. 2016), which lowers the score of a hypothesis that leaves "
+            "source words unread, by its attention; 0 for none"
+        },
+    )
+
+
+def add_option() -> None:
+    """Adds the option to all commands that search, to ``--eval-bleu-args``, and to ``translate`` in Python."""
+    (added,) = dataclasses.fields(CoverageConfig)
+    GenerationConfig.__dataclass_fields__[added.name] = added
+    GenerationConfig.__annotations__[added.name] = added.type
+    setattr(GenerationConfig, added.name, added.default)
+    hydra_init()  # which has copied fairseq's options
+
+
+add_option()
+
+
+@mend(FairseqTask, "build_generator")
+def tell_the_generator(original, task, models, args, *rest, **kwargs):
+    """The generator gets its penalty as an attribute: fairseq passes only the options that it knows."""
+    generator = original(task, models, args, *rest, **kwargs)
+    setattr(generator, OPTION, getattr(args, OPTION, 0.0))
+    return generator
+
+
+@mend(SequenceGenerator, "_generate")
+def penalize_unread_words(original, generator, sample, *args, **kwargs):
+    """Changes the scores of all hypotheses and sorts them again."""
+    found = original(generator, sample, *args, **kwargs)
+    beta = getattr(generator, OPTION, 0.0)
+    if not beta:
+        return found
+    words = sample["net_input"]["src_tokens"].ne(generator.pad)
+    for hypotheses, are_words in zip(found, words):
+        for hypo in hypotheses:
+            hypo["score"] = hypo["score"] + beta * coverage(hypo["attention"], are_words)
+        hypotheses.sort(key=lambda hypo: float(hypo["score"]), reverse=True)
+    return found
+
+
+def coverage(weights: Tensor, words: Tensor) -> Tensor:
+    """Σ_i log min(Σ_t α_{t,i}, 1), at most 0.
+
+    Args:
+        weights: (S, T), attention weights of a hypothesis.
+        words: (S,), False on padding.
+
+    Raises:
+        UsageError: if there are no weights.
+    """
+    if weights.numel() == 0:
+        raise UsageError("--coverage-penalty needs a model with attention, and this one has none")
+    read = weights[words].sum(1, dtype=torch.float32)
+    return read.clamp(torch.finfo(torch.float32).tiny, 1).log().sum()  # a weight may be rounded to 0
