@@ -50,7 +50,7 @@ DIVERSE_IN_FULL = {"DIVERSIFY": "1", "TEACHER": "rnn_attn_multi30k"}  # for the 
 DIVERSE = {**DIVERSE_IN_FULL, "MAX_UPDATE": "12000"}
 RISK = {"RISK_UPDATE": "1100"}  # two epochs
 ONE_LAYER = "--encoder-layers 1"  # the preset has two
-SMALLER = f"{ONE_LAYER} --linear-conv-kernel 0"  # and a short convolution
+SMALLER = f"{ONE_LAYER} --linear-conv-kernel 0"  # and the preset's short convolution is left out
 PLAIN = {"CRITERION": "label_smoothed_cross_entropy"}  # of fairseq's own models
 FAIRSEQ_LSTM = Row(
     {"ARCH": "lstm", "LR": "0.002", **PLAIN},

@@ -20,8 +20,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from .mending import mend
-
-OPTION = "coverage_penalty"
+from .options import attends
 
 
 @dataclass
@@ -47,42 +46,42 @@ def add_option() -> None:
 
 
 add_option()
+SequenceGenerator.coverage_penalty = 0.0
 
 
 @mend(FairseqTask, "build_generator")
 def tell_the_generator(original, task, models, args, *rest, **kwargs):
-    """The generator gets its penalty as an attribute: fairseq passes only the options that it knows."""
+    """fairseq passes only the options that it knows; the generator gets β as an attribute.
+
+    A training with --eval-bleu builds its generator before it begins, so a model without attention is refused in time.
+    """
     generator = original(task, models, args, *rest, **kwargs)
-    setattr(generator, OPTION, getattr(args, OPTION, 0.0))
+    generator.coverage_penalty = getattr(args, "coverage_penalty", 0.0)
+    if generator.coverage_penalty and not any(map(attends, models)):
+        raise UsageError("--coverage-penalty needs a model with attention, and this one has none")
     return generator
 
 
 @mend(SequenceGenerator, "_generate")
 def penalize_unread_words(original, generator, sample, *args, **kwargs):
-    """Changes the scores of all hypotheses and sorts them again."""
+    """Lowers the scores of the hypotheses and sorts them again."""
     found = original(generator, sample, *args, **kwargs)
-    beta = getattr(generator, OPTION, 0.0)
-    if not beta:
+    if not generator.coverage_penalty:
         return found
     words = sample["net_input"]["src_tokens"].ne(generator.pad)
     for hypotheses, are_words in zip(found, words):
         for hypo in hypotheses:
-            hypo["score"] = hypo["score"] + beta * coverage(hypo["attention"], are_words)
+            hypo["score"] = hypo["score"] + generator.coverage_penalty * log_coverage(hypo["attention"], are_words)
         hypotheses.sort(key=lambda hypo: float(hypo["score"]), reverse=True)
     return found
 
 
-def coverage(weights: Tensor, words: Tensor) -> Tensor:
+def log_coverage(weights: Tensor, words: Tensor) -> Tensor:
     """Σ_i log min(Σ_t α_{t,i}, 1), at most 0.
 
     Args:
         weights: (S, T), attention weights of a hypothesis.
         words: (S,), False on padding.
-
-    Raises:
-        UsageError: if there are no weights.
     """
-    if weights.numel() == 0:
-        raise UsageError("--coverage-penalty needs a model with attention, and this one has none")
     read = weights[words].sum(1, dtype=torch.float32)
     return read.clamp(torch.finfo(torch.float32).tiny, 1).log().sum()  # a weight may be rounded to 0

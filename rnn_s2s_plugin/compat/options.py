@@ -205,13 +205,13 @@ def refuse_loss_that_does_not_fit(original, trainer, cfg, task, model, criterion
         raise UsageError(f"--adaptive-softmax-cutoff must begin above {criterion.padding_idx}, the number of padding")
     if adaptive is None and isinstance(criterion, AdaptiveLoss):
         raise UsageError("--criterion adaptive_loss needs --adaptive-softmax-cutoff")
-    if isinstance(criterion, LabelSmoothedCrossEntropyCriterionWithAlignment) and not _attends(model):
+    if isinstance(criterion, LabelSmoothedCrossEntropyCriterionWithAlignment) and not attends(model):
         raise UsageError("--criterion label_smoothed_cross_entropy_with_alignment needs a model with attention")
     if hasattr(criterion, "check_options"):
         criterion.check_options(cfg)
     return original(trainer, cfg, task, model, criterion, *args, **kwargs)
 
 
-def _attends(model) -> bool:
+def attends(model) -> bool:
     """Whether one of our models has attention; for other models it is assumed."""
     return getattr(model.decoder, "attends", True)

@@ -61,7 +61,10 @@ def test_lines_and_bleu_in_training(fairseq, train, corpus, checkpoint, tmp_path
 
 
 def test_models_without_attention(train, fairseq, corpus, checkpoint, tmp_path):
-    """They are refused, but may be in an ensemble with one that attends."""
+    """They are refused, before a training begins, but may be in an ensemble with one that attends."""
+    with pytest.raises(UsageError, match="--coverage-penalty needs a model with attention"):
+        train(tmp_path, "--arch", "rnn_basic", "--eval-bleu", "--eval-bleu-args", '{"coverage_penalty": 1.0}')
+    assert not list(tmp_path.iterdir())
     train(tmp_path, "--arch", "rnn_basic")
     options = ["--coverage-penalty", 0.1, *SHORT, "--path"]
     with pytest.raises(UsageError, match="--coverage-penalty needs a model with attention"):
