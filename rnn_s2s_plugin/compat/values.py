@@ -5,10 +5,12 @@ import ast
 import json
 import math
 import os
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from fairseq.data.encoders import TOKENIZER_REGISTRY
 from fairseq.dataclass.configs import GenerationConfig
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ..errors import UsageError, flag
 
@@ -25,6 +27,27 @@ def refuse_bad_values(namespace: argparse.Namespace) -> None:
     if hasattr(namespace, "nbest"):
         _refuse_impossible_searches(namespace)
     _refuse_incomplete_processing(namespace)
+    if getattr(namespace, "eval_bleu", False):
+        _refuse_impossible_validation(namespace)
+
+
+def _refuse_impossible_validation(namespace: argparse.Namespace) -> None:
+    """A search by --eval-bleu-args, which comes after an epoch, that fairseq-generate would refuse."""
+    try:
+        search = _search_options(json.loads(namespace.eval_bleu_args))
+        refuse_bad_values(argparse.Namespace(**search, task=namespace.task))
+    except (OmegaConfBaseException, UsageError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--eval-bleu-args {namespace.eval_bleu_args}: {reason}") from None
+
+
+def _search_options(given: Dict[str, Any]) -> Dict[str, Any]:
+    """All options of a search, with those given; of their types, since fairseq converts nothing here."""
+    options = OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(GenerationConfig), given), enum_to_str=True)
+    for name, value in given.items():
+        if options[name] != value:
+            raise UsageError(f"{name} must be {json.dumps(options[name])}, not {json.dumps(value)}")
+    return options
 
 
 def _refuse_incomplete_processing(namespace: argparse.Namespace) -> None:
