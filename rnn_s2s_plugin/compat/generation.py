@@ -17,6 +17,7 @@ from fairseq.tasks.translation_multi_simple_epoch import TranslationMultiSimpleE
 
 from ..errors import UsageError
 from .mending import mend
+from .values import refuse_impossible_search
 
 
 @mend(TranslationTask, "build_generator")
@@ -58,12 +59,15 @@ def take_paths(original, *values, **options):
 
 
 @mend(hub_utils.GeneratorHubInterface, "generate")
-def refuse_unknown_search_options(original, hub, *args, **kwargs):
-    """``translate`` from Python ignores misspelt options."""
-    known = {*GenerationConfig.__dataclass_fields__, *inspect.signature(original).parameters}
-    unknown = [name for name in kwargs if name not in known]
+def refuse_bad_search_options(original, hub, *args, **kwargs):
+    """``translate`` from Python ignores misspelt options, and checks no values."""
+    call = inspect.signature(original).bind(hub, *args, **kwargs).arguments
+    options = call.pop("kwargs", {})
+    unknown = options.keys() - GenerationConfig.__dataclass_fields__.keys()
     if unknown:
-        raise UsageError(f"{unknown[0]} is no option of a search; they are those of fairseq-generate, such as lenpen")
+        name = min(unknown)
+        raise UsageError(f"{name} is no option of a search; they are those of fairseq-generate, such as lenpen")
+    refuse_impossible_search({**hub.cfg.generation, "beam": call.get("beam", GenerationConfig.beam), **options})
     return original(hub, *args, **kwargs)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import dataclasses
 import json
 import math
 import os
@@ -28,26 +29,35 @@ def refuse_bad_values(namespace: argparse.Namespace) -> None:
         _refuse_impossible_searches(namespace)
     _refuse_incomplete_processing(namespace)
     if getattr(namespace, "eval_bleu", False):
-        _refuse_impossible_validation(namespace)
+        _refuse_impossible_validation(namespace.eval_bleu_args)
 
 
-def _refuse_impossible_validation(namespace: argparse.Namespace) -> None:
-    """A search by --eval-bleu-args, which comes after an epoch, that fairseq-generate would refuse."""
+def refuse_impossible_search(given: Dict[str, Any]) -> None:
+    """Options of a search that come without a command line, which is where fairseq would check them.
+
+    Raises:
+        UsageError: if fairseq-generate would refuse them.
+    """
+    refuse_bad_values(argparse.Namespace(**{**dataclasses.asdict(GenerationConfig()), **given}, task="translation"))
+
+
+def _refuse_impossible_validation(text: str) -> None:
+    """The options in --eval-bleu-args are needed only after an epoch."""
     try:
-        search = _search_options(json.loads(namespace.eval_bleu_args))
-        refuse_bad_values(argparse.Namespace(**search, task=namespace.task))
+        given = json.loads(text)
+        _refuse_other_types(given)
+        refuse_impossible_search(given)
     except (OmegaConfBaseException, UsageError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"--eval-bleu-args {namespace.eval_bleu_args}: {reason}") from None
+        raise UsageError(f"--eval-bleu-args {text}: {reason}") from None
 
 
-def _search_options(given: Dict[str, Any]) -> Dict[str, Any]:
-    """All options of a search, with those given; of their types, since fairseq converts nothing here."""
-    options = OmegaConf.to_container(OmegaConf.merge(OmegaConf.structured(GenerationConfig), given), enum_to_str=True)
-    for name, value in given.items():
-        if options[name] != value:
-            raise UsageError(f"{name} must be {json.dumps(options[name])}, not {json.dumps(value)}")
-    return options
+def _refuse_other_types(given: Dict[str, Any]) -> None:
+    """A text in the place of a number, and the like."""
+    options = OmegaConf.merge(OmegaConf.structured(GenerationConfig), given)  # refuses what it cannot convert
+    for name, value in OmegaConf.to_container(options, enum_to_str=True).items():
+        if name in given and given[name] != value:
+            raise UsageError(f"{name} must be {json.dumps(value)}, not {json.dumps(given[name])}")
 
 
 def _refuse_incomplete_processing(namespace: argparse.Namespace) -> None:

@@ -134,6 +134,12 @@ def test_what_models_in_python_cannot_do(corpus, checkpoint):
     hub = RNNAttnModel.from_pretrained(str(checkpoint.parent), checkpoint.name, str(corpus.data))
     with pytest.raises(UsageError, match="len_pen is no option of a search"):
         hub.translate("one two", len_pen=2)
+    with pytest.raises(UsageError, match="--beam 0: must be at least 1"):
+        hub.translate("one two", beam=0)
+    with pytest.raises(UsageError, match="--nbest 3 needs a --beam of at least as many, not 2"):
+        hub.translate("one two", 2, nbest=3)
+    with pytest.raises(UsageError, match="--coverage-penalty -1.0: must be a number of at least 0"):
+        hub.translate("one two", coverage_penalty=-1.0)
     with pytest.raises(UsageError, match="score is for language models"):
         hub.score("one two")
 
