@@ -26,7 +26,7 @@ def refuse_bad_values(namespace: argparse.Namespace) -> None:
         if value is not None and not is_good(value):
             raise UsageError(f"{flag(name)} {value}: {wanted}")
     if hasattr(namespace, "nbest"):
-        _refuse_impossible_searches(namespace)
+        _refuse_impossible_combinations(namespace)
     _refuse_incomplete_processing(namespace)
     if getattr(namespace, "eval_bleu", False):
         _refuse_impossible_validation(namespace.eval_bleu_args)
@@ -42,7 +42,7 @@ def refuse_impossible_search(given: Dict[str, Any]) -> None:
 
 
 def _refuse_impossible_validation(text: str) -> None:
-    """The options in --eval-bleu-args are needed only after an epoch."""
+    """Bad options in --eval-bleu-args, which are used for the first time after an epoch."""
     try:
         given = json.loads(text)
         _refuse_other_types(given)
@@ -73,7 +73,7 @@ def _refuse_incomplete_processing(namespace: argparse.Namespace) -> None:
         raise UsageError("--tokenizer moses needs --source-lang and --target-lang")
 
 
-def _refuse_impossible_searches(namespace: argparse.Namespace) -> None:
+def _refuse_impossible_combinations(namespace: argparse.Namespace) -> None:
     """Generation options that are valid individually but not together."""
     beam, groups = namespace.beam, namespace.diverse_beam_groups
     reads_lines = hasattr(namespace, "buffer_size")
