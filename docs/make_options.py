@@ -12,8 +12,9 @@ from fairseq.models import MODEL_DATACLASS_REGISTRY
 
 import rnn_s2s_plugin  # noqa: F401
 from rnn_s2s_plugin.errors import flag
-from rnn_s2s_plugin.models.config import FIELDS
+from rnn_s2s_plugin.models.config import CELL_OPTIONS, FIELDS
 from rnn_s2s_plugin.models.presets import PRESETS
+from rnn_s2s_plugin.modules.recurrent import CELLS
 
 ARCHITECTURES = ("rnn_basic", "rnn_attn", "rnn_conv_attn", "rnn_parallel", "rnn_lm")
 OUTPUT = Path(__file__).with_name("options.md")
@@ -22,8 +23,11 @@ OUTPUT = Path(__file__).with_name("options.md")
 def values(field: dataclasses.Field) -> str:
     """The choices, or the type."""
     kind = interpret_dc_type(field.type)
+    choices = CELLS if field.name in CELL_OPTIONS else ()
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return ", ".join(f"`{choice.value}`" for choice in kind)
+        choices = [choice.value for choice in kind]
+    if choices:
+        return ", ".join(f"`{choice}`" for choice in choices)
     return "flag" if kind is bool else kind.__name__
 
 

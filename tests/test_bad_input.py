@@ -40,8 +40,9 @@ GENERATE = "{data} --path {model} "
 SKIP_ALL = "--max-source-positions 1 --skip-invalid-size-inputs-valid-test"
 CASES = [
     # options of training
+    Bad("no architecture", "train", TRAIN, "--arch is missing"),
     Bad("unknown architecture", "train", TRAIN + "--arch rnn_atn", "--arch.*invalid choice: 'rnn_atn'"),
-    Bad("unknown cell", "train", ATTN + "--cell gruu", "--cell: invalid choice: 'gruu'"),
+    Bad("unknown cell", "train", ATTN + "--cell gruu", "--cell must be one of lstm, gru, .*, got 'gruu'"),
     Bad("unknown attention", "train", ATTN + "--attention bahdanau", "--attention: invalid choice: 'bahdanau'"),
     Bad("unknown convolution", "train", ATTN + "--context-conv deep", "--context-conv: invalid choice: 'deep'"),
     Bad("unknown bridge", "train", ATTN + "--bridge first", "--bridge: invalid choice: 'first'"),

@@ -3,6 +3,7 @@
 import argparse
 import copy
 import os
+import sys
 from importlib.util import find_spec
 
 import torch
@@ -27,6 +28,7 @@ from .mending import mend
 from .precision import bf16_without_tpu, refuse_amp_without_training, warn_of_slow_bfloat16
 from .values import refuse_bad_values
 
+HELP = ("-h", "--help")
 TASKS_OF_OTHER_MODELS = ("multilingual_translation", "semisupervised_translation", "online_backtranslation")
 
 
@@ -79,6 +81,7 @@ def correct_options(original, parser, *args, **kwargs):
     """Corrects or refuses options before a command starts; the functions below say which."""
     if parser.get_default("task") is None:  # fairseq-validate's alone; it ends in ``KeyError: None``
         parser.set_defaults(task="translation")
+    _answer_help_last(parser)
     parsed = original(parser, *args, **kwargs)
     namespace = parsed[0] if isinstance(parsed, tuple) else parsed
     bf16_without_tpu(namespace)
@@ -99,6 +102,27 @@ def correct_options(original, parser, *args, **kwargs):
         _divide_sentences_among_shards(namespace)
         _score_with_sacrebleu(namespace)
     return parsed
+
+
+def _answer_help_last(parser: argparse.ArgumentParser) -> None:
+    """fairseq parses twice, and answers --help the first time, when it has not yet added the options of what is chosen.
+
+    (Of the model, the task, the criterion, the optimizer, …) In between it raises an empty RuntimeError without --arch.
+    """
+    parse = parser.parse_known_args
+
+    def first_time(arguments=None, namespace=None):
+        parser.parse_known_args = parse
+        arguments = sys.argv[1:] if arguments is None else arguments
+        others = [argument for argument in arguments if argument not in HELP]
+        parsed, unknown = parse(others, namespace)
+        if getattr(parsed, "arch", "not an option of this command") is None:
+            parser.epilog = "Give --arch NAME, --criterion NAME, … as well, and --help lists their options, too."
+            parse(arguments, namespace)  # ends here if it is asked for help
+            raise UsageError("--arch is missing: give --arch rnn_attn, or another that --help lists")
+        return parsed, unknown
+
+    parser.parse_known_args = first_time
 
 
 def _replace_unk_with_alignment(namespace: argparse.Namespace) -> None:

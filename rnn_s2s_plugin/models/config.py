@@ -19,7 +19,6 @@ from ..modules.conv_attention import CONTEXT_CONVS
 from ..modules.output import ACTIVATIONS
 from ..modules.recurrent import CELLS
 
-CellName = ChoiceEnum(list(CELLS))
 AttentionName = ChoiceEnum(["none", *SCORES])
 ContextConvName = ChoiceEnum(["none", *CONTEXT_CONVS])
 BridgeName = ChoiceEnum(list(BRIDGES))
@@ -40,9 +39,12 @@ class Seq2SeqConfig(FairseqDataclass):
     has_source = True  # not an option (it has no annotation): a language model's is False
 
     # Recurrences
-    cell: CellName = option("lstm", "recurrence of encoder and decoder; mingru and minlstm are linear and parallel")
-    encoder_cell: Optional[CellName] = option(None, "recurrence of the encoder (default: --cell)")
-    decoder_cell: Optional[CellName] = option(None, "recurrence of the decoder (default: --cell)")
+    # The cells are strings because other packages may add to CELLS, which a ChoiceEnum would not notice.
+    cell: str = option(
+        "lstm", "recurrence of encoder and decoder: lstm, gru or rnn; mingru or minlstm, which are linear and parallel"
+    )
+    encoder_cell: Optional[str] = option(None, "recurrence of the encoder (default: --cell)")
+    decoder_cell: Optional[str] = option(None, "recurrence of the decoder (default: --cell)")
     linear_conv_kernel: int = option(0, "mingru, minlstm: width of a causal convolution before the gates; 0: none")
     linear_output_gate: bool = option(False, "mingru, minlstm: gate the outputs, y = silu(W x) * h")
 
@@ -187,6 +189,7 @@ def encoder_output_dim(cfg: Seq2SeqConfig) -> int:
     return cfg.encoder_hidden_size * (2 if cfg.encoder_direction == "bidirectional" else 1)
 
 
+CELL_OPTIONS = ("cell", "encoder_cell", "decoder_cell")
 POSITIVE = (
     "encoder_embed_dim encoder_hidden_size encoder_layers decoder_embed_dim decoder_hidden_size decoder_layers "
     "decoder_out_embed_dim attention_dim attention_heads attention_location_kernel context_conv_kernel "
@@ -198,6 +201,9 @@ RATES = ("dropout", "embed_dropout", "output_dropout", "attention_dropout", "wor
 
 def check(cfg: Seq2SeqConfig) -> None:
     """Raises :class:`UsageError`, one sentence, for a value out of range or a combination that cannot work."""
+    for name in CELL_OPTIONS:
+        if getattr(cfg, name) not in CELLS:
+            raise UsageError(f"{flag(name)} must be one of {', '.join(CELLS)}, got {getattr(cfg, name)!r}")
     for name in POSITIVE:
         if getattr(cfg, name) is not None and getattr(cfg, name) < 1:
             raise UsageError(f"{flag(name)} must be at least 1, got {getattr(cfg, name)}")

@@ -9,7 +9,8 @@ from harness.options import CASES, EFFECT_KINDS, MODELS, completed, fields, mode
 from harness.properties import PROPERTIES, option_has_effect
 from harness.subject import Subject
 
-from rnn_s2s_plugin.models.config import FIELDS
+from rnn_s2s_plugin.models.config import CELL_OPTIONS, FIELDS
+from rnn_s2s_plugin.modules.recurrent import CELLS
 
 
 def distinct_effects():
@@ -53,7 +54,8 @@ def test_every_choice_has_a_case():
     """A new cell, score function, bridge, … must be added to ``harness/options.py``."""
     for name, field in FIELDS.items():
         choices = next((kind for kind in (field.type, *get_args(field.type)) if is_enum(kind)), ())
-        missing = {choice.value for choice in choices} - {case.value for case in CASES[name]}
+        values = CELLS if name in CELL_OPTIONS else {choice.value for choice in choices}
+        missing = set(values) - {case.value for case in CASES[name]}
         assert not missing, f"{name} has no case for {missing}"
 
 
