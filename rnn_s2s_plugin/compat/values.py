@@ -187,6 +187,12 @@ VALUES: Tuple[Tuple[str, Callable[[Any], bool], str], ...] = (
     ("save_interval", _is_positive, "must be at least 1; --no-epoch-checkpoints saves only the last and the best one"),
     ("validate_interval", _is_positive, "must be at least 1; --disable-validation leaves validation out"),
     ("lr", lambda value: all(rate >= 0 for rate in value), "must be at least 0"),
+    ("max_update", _is_not_negative, "must be at least 0, which is no limit"),  # below it trains next to nothing
+    ("max_epoch", _is_not_negative, "must be at least 0, which is no limit"),
+    ("stop_time_hours", _is_not_negative, "must be at least 0, which is no limit"),
+    ("clip_norm", _is_not_negative, "must be at least 0, which does not clip"),
+    ("weight_decay", _is_not_negative, "must be at least 0"),
+    ("adam_eps", _is_not_negative, "must be at least 0"),
     ("warmup_updates", _is_not_negative, "must be at least 0"),
     ("adam_betas", _are_two_rates, "must be two rates of at least 0 and below 1, such as (0.9, 0.98)"),
     ("update_freq", lambda value: all(number >= 1 for number in value), "must be at least 1 everywhere"),
