@@ -1,5 +1,6 @@
 """Every architecture through fairseq's real commands: what ``harness/features.py`` does not hold."""
 
+import functools
 import re
 import signal
 import time
@@ -94,8 +95,10 @@ def test_checkpoint_of_a_preset_loads_without_an_option_that_is_younger(trained,
     assert len(fairseq("generate", corpus.data, "--path", tmp_path / "old.pt", *GENERATE).field("H")) == SIZES["test"]
 
 
-def test_presets_work_with_hydra(corpus, fairseq_process, tmp_path):
-    result = fairseq_process(
+@pytest.fixture
+def train_with_hydra(corpus, fairseq_process, tmp_path):
+    return functools.partial(
+        fairseq_process,
         "hydra_train", "task=translation", f"task.data={corpus.data}", "task.source_lang=src", "task.target_lang=tgt",
         "+model._name=rnn_attn_tiny", "+model.dropout=0.25", "criterion=cross_entropy", "optimizer=adam",
         "lr_scheduler=fixed",
@@ -103,10 +106,29 @@ def test_presets_work_with_hydra(corpus, fairseq_process, tmp_path):
         "optimization.lr=[0.01]", f"checkpoint.save_dir={tmp_path}", f"hydra.run.dir={tmp_path}",
         "dataset.num_workers=0",
     )  # fmt: skip
+
+
+def test_presets_work_with_hydra(train_with_hydra, tmp_path):
+    result = train_with_hydra()
     assert result.returncode == 0, result.output
     weights = saved(tmp_path)["model"]
     assert weights["encoder.embed.embedding.weight"].size(1) == 32  # the preset's
     assert "decoder.attention.key_proj.weight" in weights  # the architecture's
+
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        (["optimization.max_epoch=-1"], "--max-epoch -1: must be at least 0"),
+        (["task.eval_bleu=true", "task.eval_bleu_args='{\"beam\": 0}'"], ": --beam 0: must be at least 1"),
+        (["checkpoint.best_checkpoint_metric=bleu"], "--best-checkpoint-metric bleu needs --eval-bleu"),
+    ],
+)
+def test_values_under_hydra_are_checked(options, sentence, train_with_hydra, tmp_path):
+    result = train_with_hydra(*options)
+    assert result.returncode == 1 and "Traceback" not in result.output
+    assert sentence in result.output
+    assert not list(tmp_path.glob("*.pt"))
 
 
 # --- training ------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import copy
 import os
 import sys
 from importlib.util import find_spec
+from typing import Any, Dict
 
 import torch
 from fairseq import models, options
@@ -19,7 +20,7 @@ from fairseq.optim import lr_scheduler
 from fairseq.registry import REGISTRIES
 from fairseq.trainer import Trainer
 from hydra.core.config_store import ConfigStore
-from omegaconf import open_dict
+from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ..errors import UsageError
@@ -216,6 +217,21 @@ def explain_impossible_schedule(original, cfg, optimizer):
             f"--lr-scheduler {cfg._name} cannot be computed from its options ({problem}): see --lr, --warmup-updates "
             "and those that --help lists for it"
         ) from error
+
+
+@mend(Trainer, "__init__")
+def check_options_of_hydra(original, trainer, cfg, *args, **kwargs):
+    """fairseq-hydra-train has no command line that :func:`correct_options` could check."""
+    groups = (cfg.optimizer, cfg.task, cfg.common, cfg.dataset, cfg.optimization, cfg.checkpoint)
+    namespace = argparse.Namespace(**{name: value for group in groups for name, value in _values(group).items()})
+    refuse_bad_values(namespace)
+    _refuse_useless_validation(namespace)
+    return original(trainer, cfg, *args, **kwargs)
+
+
+def _values(group: Any) -> Dict[str, Any]:
+    """The options of a part of fairseq's configuration, which is a namespace for tasks without a dataclass."""
+    return OmegaConf.to_container(group, resolve=True, enum_to_str=True) if OmegaConf.is_config(group) else vars(group)
 
 
 @mend(Trainer, "__init__")
