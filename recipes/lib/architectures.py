@@ -33,7 +33,8 @@ def check(variable: str, arch: str, known: list[str], user_dir: str) -> None:
         return
     similar = difflib.get_close_matches(arch, known)
     where = "fairseq without the plugin (USER_DIR=none)" if user_dir == "none" else f"fairseq with USER_DIR={user_dir}"
-    advice = f"perhaps {' or '.join(similar)}" if similar else "fairseq-train --help lists them"
+    lists = "fairseq's documentation" if user_dir == "none" else f"fairseq-train --user-dir {user_dir} --help"
+    advice = f"perhaps {' or '.join(similar)}" if similar else f"{lists} lists them"
     raise RecipeError(f"{variable}={arch} is no architecture of {where}: {advice}")
 
 

@@ -5,7 +5,7 @@ import copy
 import os
 import sys
 from importlib.util import find_spec
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import torch
 from fairseq import models, options
@@ -63,7 +63,7 @@ def tell_models_that_they_are_new(original, cfg, task, from_checkpoint=False):
     model = ARCH_MODEL_REGISTRY.get(name)
     if from_checkpoint:
         cfg = _without_files_of_vectors(cfg)
-    elif hasattr(model, "check_new_options"):
+    elif _is_ours(model):
         model.check_new_options(cfg)
     return original(cfg, task, from_checkpoint)
 
@@ -82,6 +82,7 @@ def correct_options(original, parser, *args, **kwargs):
     """Corrects or refuses options before a command starts; the functions below say which."""
     if parser.get_default("task") is None:  # fairseq-validate's alone; it ends in ``KeyError: None``
         parser.set_defaults(task="translation")
+    _list_architectures(parser)
     _answer_help_last(parser)
     parsed = original(parser, *args, **kwargs)
     namespace = parsed[0] if isinstance(parsed, tuple) else parsed
@@ -103,6 +104,18 @@ def correct_options(original, parser, *args, **kwargs):
         _divide_sentences_among_shards(namespace)
         _score_with_sacrebleu(namespace)
     return parsed
+
+
+def _list_architectures(parser: argparse.ArgumentParser) -> None:
+    """fairseq's help text on --arch names none, as there are 200. Ours are listed."""
+    option = parser._option_string_actions.get("--arch")
+    if option is not None:
+        ours = [name for name, model in ARCH_MODEL_REGISTRY.items() if _is_ours(model)]
+        option.help = f"model architecture: {', '.join(ours)}; or one of fairseq's own"
+
+
+def _is_ours(model: Optional[type]) -> bool:
+    return hasattr(model, "check_new_options")
 
 
 def _answer_help_last(parser: argparse.ArgumentParser) -> None:
@@ -199,7 +212,7 @@ def _refuse_pretraining_in_no_language(namespace: argparse.Namespace) -> None:
 def _refuse_tasks_of_other_models(namespace: argparse.Namespace) -> None:
     """Tasks that want a model per pair of languages, or a transformer's attributes, end in a traceback."""
     task, name = getattr(namespace, "task", None), getattr(namespace, "arch", None)
-    if task in TASKS_OF_OTHER_MODELS and hasattr(ARCH_MODEL_REGISTRY.get(name), "check_new_options"):
+    if task in TASKS_OF_OTHER_MODELS and _is_ours(ARCH_MODEL_REGISTRY.get(name)):
         raise UsageError(
             f"--task {task} cannot train --arch {name}; for several languages in one model there is "
             "--task translation_multi_simple_epoch"
