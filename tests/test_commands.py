@@ -100,8 +100,7 @@ def train_with_hydra(corpus, fairseq_process, tmp_path):
     return functools.partial(
         fairseq_process,
         "hydra_train", "task=translation", f"task.data={corpus.data}", "task.source_lang=src", "task.target_lang=tgt",
-        "+model._name=rnn_attn_tiny", "+model.dropout=0.25", "criterion=cross_entropy", "optimizer=adam",
-        "lr_scheduler=fixed",
+        "+model._name=rnn_attn_tiny", "+model.dropout=0.25", "criterion=cross_entropy", "lr_scheduler=fixed",
         f"common.user_dir={USER_DIR}", "common.cpu=true", "dataset.max_tokens=400", "optimization.max_update=1",
         "optimization.lr=[0.01]", f"checkpoint.save_dir={tmp_path}", f"hydra.run.dir={tmp_path}",
         "dataset.num_workers=0",
@@ -109,7 +108,7 @@ def train_with_hydra(corpus, fairseq_process, tmp_path):
 
 
 def test_presets_work_with_hydra(train_with_hydra, tmp_path):
-    result = train_with_hydra()
+    result = train_with_hydra("optimizer=adam")
     assert result.returncode == 0, result.output
     weights = saved(tmp_path)["model"]
     assert weights["encoder.embed.embedding.weight"].size(1) == 32  # the preset's
@@ -119,9 +118,16 @@ def test_presets_work_with_hydra(train_with_hydra, tmp_path):
 @pytest.mark.parametrize(
     "options, sentence",
     [
-        (["optimization.max_epoch=-1"], "--max-epoch -1: must be at least 0"),
-        (["task.eval_bleu=true", "task.eval_bleu_args='{\"beam\": 0}'"], ": --beam 0: must be at least 1"),
-        (["checkpoint.best_checkpoint_metric=bleu"], "--best-checkpoint-metric bleu needs --eval-bleu"),
+        ([], "--optimizer is missing"),
+        (["optimizer=adam", "optimization.max_epoch=-1"], "--max-epoch -1: must be at least 0"),
+        (
+            ["optimizer=adam", "task.eval_bleu=true", "task.eval_bleu_args='{\"beam\": 0}'"],
+            ": --beam 0: must be at least 1",
+        ),
+        (
+            ["optimizer=adam", "checkpoint.best_checkpoint_metric=bleu"],
+            "--best-checkpoint-metric bleu needs --eval-bleu",
+        ),
     ],
 )
 def test_values_under_hydra_are_checked(options, sentence, train_with_hydra, tmp_path):

@@ -196,9 +196,9 @@ def _refuse_useless_validation(namespace: argparse.Namespace) -> None:
         raise UsageError("--patience counts validations, of which --disable-validation leaves none: give one of them")
 
 
-def _refuse_training_without_optimizer(namespace: argparse.Namespace) -> None:
+def _refuse_training_without_optimizer(options: Any) -> None:
     """fairseq notices only after it has loaded the data, and names none to give."""
-    if namespace.optimizer is None:
+    if options.optimizer is None:
         raise UsageError("--optimizer is missing: give --optimizer adam, or another that --help lists")
 
 
@@ -235,6 +235,7 @@ def explain_impossible_schedule(original, cfg, optimizer):
 @mend(Trainer, "__init__")
 def check_options_of_hydra(original, trainer, cfg, *args, **kwargs):
     """fairseq-hydra-train has no command line that :func:`correct_options` could check."""
+    _refuse_training_without_optimizer(cfg)
     groups = (cfg.optimizer, cfg.task, cfg.common, cfg.dataset, cfg.optimization, cfg.checkpoint)
     namespace = argparse.Namespace(**{name: value for group in groups for name, value in _values(group).items()})
     refuse_bad_values(namespace)
