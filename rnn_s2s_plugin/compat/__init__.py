@@ -26,6 +26,7 @@ from . import (  # noqa: E402  (their import applies the fixes)
     data,  # noqa: F401
     distributed,  # noqa: F401
     generation,  # noqa: F401
+    help,  # noqa: F401
     optimizer,
     options,  # noqa: F401
     precision,  # noqa: F401

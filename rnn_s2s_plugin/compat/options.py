@@ -3,7 +3,6 @@
 import argparse
 import copy
 import os
-import sys
 from importlib.util import find_spec
 from typing import Any, Dict, Optional
 
@@ -29,7 +28,6 @@ from .mending import mend
 from .precision import bf16_without_tpu, refuse_amp_without_training, warn_of_slow_bfloat16
 from .values import refuse_bad_values
 
-HELP = ("-h", "--help")
 TASKS_OF_OTHER_MODELS = ("multilingual_translation", "semisupervised_translation", "online_backtranslation")
 
 
@@ -63,7 +61,7 @@ def tell_models_that_they_are_new(original, cfg, task, from_checkpoint=False):
     model = ARCH_MODEL_REGISTRY.get(name)
     if from_checkpoint:
         cfg = _without_files_of_vectors(cfg)
-    elif _is_ours(model):
+    elif is_ours(model):
         model.check_new_options(cfg)
     return original(cfg, task, from_checkpoint)
 
@@ -82,8 +80,6 @@ def correct_options(original, parser, *args, **kwargs):
     """Corrects or refuses options before a command starts; the functions below say which."""
     if parser.get_default("task") is None:  # fairseq-validate's alone; it ends in ``KeyError: None``
         parser.set_defaults(task="translation")
-    _list_architectures(parser)
-    _answer_help_last(parser)
     parsed = original(parser, *args, **kwargs)
     namespace = parsed[0] if isinstance(parsed, tuple) else parsed
     bf16_without_tpu(namespace)
@@ -106,37 +102,9 @@ def correct_options(original, parser, *args, **kwargs):
     return parsed
 
 
-def _list_architectures(parser: argparse.ArgumentParser) -> None:
-    """fairseq's help text on --arch names none, as there are 200. Ours are listed."""
-    option = parser._option_string_actions.get("--arch")
-    if option is not None:
-        ours = [name for name, model in ARCH_MODEL_REGISTRY.items() if _is_ours(model)]
-        option.help = f"model architecture: {', '.join(ours)}; or one of fairseq's own"
-
-
-def _is_ours(model: Optional[type]) -> bool:
+def is_ours(model: Optional[type]) -> bool:
+    """Whether a class of models, as fairseq has registered it, is one of this package."""
     return hasattr(model, "check_new_options")
-
-
-def _answer_help_last(parser: argparse.ArgumentParser) -> None:
-    """fairseq parses twice, and answers --help the first time, when it has not yet added the options of what is chosen.
-
-    (Of the model, the task, the criterion, the optimizer, …) In between it raises an empty RuntimeError without --arch.
-    """
-    parse = parser.parse_known_args
-
-    def first_time(arguments=None, namespace=None):
-        parser.parse_known_args = parse
-        arguments = sys.argv[1:] if arguments is None else arguments
-        others = [argument for argument in arguments if argument not in HELP]
-        parsed, unknown = parse(others, namespace)
-        if getattr(parsed, "arch", "not an option of this command") is None:
-            parser.epilog = "Give --arch NAME, --criterion NAME, … as well, and --help lists their options, too."
-            parse(arguments, namespace)  # ends here if it is asked for help
-            raise UsageError("--arch is missing: give --arch rnn_attn, or another that --help lists")
-        return parsed, unknown
-
-    parser.parse_known_args = first_time
 
 
 def _replace_unk_with_alignment(namespace: argparse.Namespace) -> None:
@@ -212,7 +180,7 @@ def _refuse_pretraining_in_no_language(namespace: argparse.Namespace) -> None:
 def _refuse_tasks_of_other_models(namespace: argparse.Namespace) -> None:
     """Tasks that want a model per pair of languages, or a transformer's attributes, end in a traceback."""
     task, name = getattr(namespace, "task", None), getattr(namespace, "arch", None)
-    if task in TASKS_OF_OTHER_MODELS and _is_ours(ARCH_MODEL_REGISTRY.get(name)):
+    if task in TASKS_OF_OTHER_MODELS and is_ours(ARCH_MODEL_REGISTRY.get(name)):
         raise UsageError(
             f"--task {task} cannot train --arch {name}; for several languages in one model there is "
             "--task translation_multi_simple_epoch"
