@@ -130,10 +130,11 @@ def recipe(args: argparse.Namespace, name: str, seed: int, *stages: str) -> Path
 
 def record(name: str, seed: int, run: Path) -> Dict[str, Any]:
     """What is filed of a run: scores, size and cost."""
-    risk = "RISK_UPDATE" in ROWS[name].variables  # without it the same run is another row's
-    found = run.glob("risk*/results.json" if risk else "checkpoint_*/results.json")
+    risk = [f"risk{number}" for key, number in ROWS[name].variables.items() if key == "RISK_UPDATE"]
+    # Without minimum risk, or with another number of updates of it, the same run is another row's.
+    found = run.glob(f"{risk[0] if risk else 'checkpoint_best'}.*/results.json")
     report = json.loads(max(found, key=lambda path: path.stat().st_mtime).read_text())  # earlier ones: another search
-    logs = [(run / f"{stage}.log").read_text() for stage in ("train", *["risk"] * risk)]
+    logs = [(run / f"{stage}.log").read_text() for stage in ("train", *risk)]
     updates = [int(re.findall(r"num_updates[ =](\d+)", log)[-1]) for log in logs]
     # Pauses do not count.
     speeds = [statistics.median(float(ups) for ups in re.findall(r"ups=([\d.]+)", log)) for log in logs]
@@ -143,7 +144,7 @@ def record(name: str, seed: int, run: Path) -> Dict[str, Any]:
         "parameters": int(re.findall(r"num\. shared model params: ([\d,]+)", logs[0])[-1].replace(",", "")),
         "updates": sum(updates),
         "train_minutes": round(sum(count / speed for count, speed in zip(updates, speeds)) / 60, 1),
-        "settings": [*(run / "settings").read_text().splitlines(), *[f"RISK_UPDATE={updates[-1]}"] * risk],
+        "settings": [*(run / "settings").read_text().splitlines(), *[f"RISK_UPDATE={updates[-1]}"] * len(risk)],
         "bleu": {test: report["tests"][split]["bleu_tokenized"] for test, split in TESTS.items()},
         "chrf": {test: report["tests"][split]["chrf"] for test, split in TESTS.items()},
     }

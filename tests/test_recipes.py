@@ -239,7 +239,7 @@ def test_minimum_risk(work):
     result = recipe(work, "train", "average", "risk", "generate", "score", **settings)
     assert result.returncode == 0, result.stdout
     run_dir = work / "runs/en-de.rnn_attn_tiny.seed1"
-    command = (run_dir / "risk/command").read_text()
+    command = (run_dir / "risk12/command").read_text()
     assert "--criterion minimum_risk" in command and f"--finetune-from-model {run_dir}" in command.replace("\\", "")
     assert "num_updates: 12 >= max_update: 12" in result.stdout
     assert re.search(r"\| risk 0\.\d", result.stdout)
@@ -249,14 +249,16 @@ def test_minimum_risk(work):
     again = recipe(work, "train", "average", "risk", "generate", **settings)
     assert again.returncode == 0 and "\n+ " not in again.stdout, again.stdout
     plain = recipe(work, "--dry-run", "risk", "generate", **{**settings, "RISK_UPDATE": 0}).stdout
-    assert "nothing to do: RISK_UPDATE=0" in plain and "--path" in plain and "risk/" not in plain
+    assert "nothing to do: RISK_UPDATE=0" in plain and "--path" in plain and "risk12/" not in plain
     other = refused(recipe(work, "risk", **{**settings, "RISK_LR": 0.1}))
     assert "was made with other settings" in other
-    more = recipe(work, "generate", **{**settings, "RISK_UPDATE": 15})
-    assert "was trained with another RISK_UPDATE than 15" in refused(more)
-    (run_dir / "risk/finished").rename(run_dir / "risk/hidden")
-    assert "risk/finished is missing: run the stage risk first" in refused(recipe(work, "generate", **settings))
-    (run_dir / "risk/hidden").rename(run_dir / "risk/finished")
+    more = {**settings, "RISK_UPDATE": 15}
+    assert "risk15/finished is missing: run the stage risk first" in refused(recipe(work, "generate", **more))
+    begun_anew = recipe(work, "--dry-run", "risk", **more).stdout
+    assert f"{run_dir}/risk15 " in begun_anew and f"--finetune-from-model {run_dir}/averaged" in begun_anew
+    (run_dir / "risk12/finished").rename(run_dir / "risk12/hidden")
+    assert "risk12/finished is missing: run the stage risk first" in refused(recipe(work, "generate", **settings))
+    (run_dir / "risk12/hidden").rename(run_dir / "risk12/finished")
     os.utime(run_dir / "averaged_last1.pt")
     assert "began with an older model" in refused(recipe(work, "risk", **settings))
 

@@ -122,7 +122,7 @@ choose_model() {
         ((DRY_RUN)) || [[ -f $CHECKPOINT ]] || die "CHECKPOINT=$CHECKPOINT: there is no such file"
         MODEL=$CHECKPOINT
     elif ((RISK_UPDATE)); then
-        MODEL=$RUN_DIR/risk/checkpoint_last.pt NEEDED=risk name=risk$RISK_UPDATE
+        MODEL=$RISK_DIR/checkpoint_last.pt NEEDED=risk name=$(basename "$RISK_DIR")
     fi
     RESULTS=$RUN_DIR/$name.beam$BEAM.lenpen$LENPEN
 }
@@ -163,7 +163,7 @@ settle_results() {
 stage_generate() {
     local number=0 name jobs=()
     choose_model
-    [[ $NEEDED != risk ]] || need_all_updates
+    [[ $NEEDED != risk ]] || need "$RISK_DIR/finished" risk # results are those of all its updates
     for name in "${TESTS[@]}"; do
         jobs+=("$name=test${number/#0/}") # as fairseq-preprocess calls them: test, test1, test2, …
         number=$((number + 1))

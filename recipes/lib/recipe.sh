@@ -94,13 +94,14 @@ set_defaults() {
     set_paths
 }
 
-# Folders that depend on the model: its run, and the data that it is trained on.
+# Folders that depend on the model: its run, that of minimum risk, and the data that it is trained on.
 set_paths() {
     local data=
     DIVERSE=$WORK/diverse/$TEACHER.$DIVERSIFY TRAIN_BIN=$BIN
     ((!DIVERSIFY)) || data=.diverse$DIVERSIFY TRAIN_BIN=$DIVERSE/bin
     : "${RUN:=$SRC-$TGT.$ARCH$data.seed$SEED}"
     RUN_DIR=$WORK/runs/$RUN
+    RISK_DIR=$RUN_DIR/risk$RISK_UPDATE
 }
 
 check_values() {
@@ -157,9 +158,10 @@ recipe_main() {
 }
 
 run_stage() {
-    local folder=$RUN_DIR
+    local folder=$RUN_DIR name=$1
     ! contains "$1" "${STAGES[@]:0:4}" || folder=$LOGS # of the data
-    open_log "$folder" "$1"
+    [[ $1 != risk || $RISK_UPDATE == 0 ]] || name=$(basename "$RISK_DIR")
+    open_log "$folder" "$name"
     "stage_$1"
     unlock
     close_log

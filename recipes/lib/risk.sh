@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Stage risk: the model that would otherwise translate is trained further, for RISK_UPDATE updates with minimum risk
-# (Shen et al. 2016), on the corpus itself, as a training run of its own in RUN_DIR/risk.
+# (Shen et al. 2016), on the corpus itself, as a training run of its own in RISK_DIR.
 
 stage_risk() {
     if ((!RISK_UPDATE)); then
@@ -10,23 +10,16 @@ stage_risk() {
     ((NODES == 1)) || die "NODES=$NODES: run the stage risk on one machine, without NODES"
     choose_trained
     need "$MODEL" "$NEEDED"
-    [[ ! -e $RUN_DIR/risk/finished || ! $MODEL -nt $RUN_DIR/risk/finished ]] ||
-        die "$RUN_DIR/risk began with an older model than $MODEL: remove that folder"
+    [[ ! -e $RISK_DIR/finished || ! $MODEL -nt $RISK_DIR/finished ]] ||
+        die "$RISK_DIR began with an older model than $MODEL: remove that folder"
     train_on "$MODEL"
 }
 
 # train_on MODEL: stage_train sees these values of the variables.
 # shellcheck disable=SC2034
 train_on() {
-    local RUN_DIR=$RUN_DIR/risk TRAIN_BIN=$BIN DIVERSIFY=0 CRITERION=minimum_risk LR=$RISK_LR SCHEDULE=polynomial_decay
+    local RUN_DIR=$RISK_DIR TRAIN_BIN=$BIN DIVERSIFY=0 CRITERION=minimum_risk LR=$RISK_LR SCHEDULE=polynomial_decay
     local WARMUP=0 MAX_UPDATE=$RISK_UPDATE MAX_EPOCH=0 PATIENCE=-1 TRAIN_MINUTES=0 SAVE_UPDATES=0 AVERAGE_BY=last
     local EXTRA=("${EXTRA[@]}" --finetune-from-model "$1" --risk-post-process subword_nmt --no-epoch-checkpoints)
     stage_train
-}
-
-# Results are filed under the number of updates, so the model must have had that many.
-need_all_updates() {
-    need "$RUN_DIR/risk/finished" risk
-    ((DRY_RUN)) || grep -qx "MAX_UPDATE=$RISK_UPDATE" "$RUN_DIR/risk/finished" ||
-        die "$RUN_DIR/risk was trained with another RISK_UPDATE than $RISK_UPDATE: set RUN to another name, or remove that folder"
 }
