@@ -32,6 +32,11 @@ USER_DIR = ROOT / "rnn_s2s_plugin"
 
 utils.import_user_module(argparse.Namespace(user_dir=str(USER_DIR)))
 
+# The tests' tensors are too small to share between threads. As many in the processes that tests start: sums of other
+# numbers of threads differ in their last bits.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+
 WORDS = "zero one two three four five six seven eight nine".split()
 # No size is a multiple of 8, fairseq's default --required-batch-size-multiple.
 SIZES = {"train": 203, "valid": 21, "test": 29}
@@ -140,7 +145,7 @@ def start_fairseq(command: str, *args, **kwargs) -> subprocess.Popen:
     name = "fairseq-" + command.replace("_", "-")
     executable = Path(sys.executable).parent / name
     kwargs = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **kwargs}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen([str(executable), *_with_user_dir(command, args)], text=True, env=environment, **kwargs)
 
 

@@ -8,6 +8,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash install.sh
 export VIRTUAL_ENV="${VIRTUAL_ENV:-$PWD/.venv}"
 export PATH="$VIRTUAL_ENV/bin:$PATH"
-# The tests' tensors are too small to share between threads.
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 python -m pytest tests --numprocesses auto --maxprocesses 4 --dist worksteal "$@"

@@ -59,7 +59,6 @@ class CommandServer:
             **os.environ,
             "PYTHONPATH": str(self.folder),
             "PATH": f"{self.bin}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "OMP_NUM_THREADS": "1",
             "CUDA_VISIBLE_DEVICES": "",
         }
         self.process = subprocess.Popen(
