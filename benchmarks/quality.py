@@ -130,9 +130,10 @@ def recipe(args: argparse.Namespace, name: str, seed: int, *stages: str) -> Path
 
 def record(name: str, seed: int, run: Path) -> Dict[str, Any]:
     """What is filed of a run: scores, size and cost."""
-    risk = [f"risk{number}" for key, number in ROWS[name].variables.items() if key == "RISK_UPDATE"]
+    variables = ROWS[name].variables
+    risk = [f"risk{variables['RISK_UPDATE']}"] if "RISK_UPDATE" in variables else []
     # Without minimum risk, or with another number of updates of it, the same run is another row's.
-    found = run.glob(f"{risk[0] if risk else 'checkpoint_best'}.*/results.json")
+    found = run.glob(f"{risk[0] if risk else 'checkpoint_best'}.beam*/results.json")
     report = json.loads(max(found, key=lambda path: path.stat().st_mtime).read_text())  # earlier ones: another search
     logs = [(run / f"{stage}.log").read_text() for stage in ("train", *risk)]
     updates = [int(re.findall(r"num_updates[ =](\d+)", log)[-1]) for log in logs]

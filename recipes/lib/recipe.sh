@@ -160,7 +160,7 @@ recipe_main() {
 run_stage() {
     local folder=$RUN_DIR name=$1
     ! contains "$1" "${STAGES[@]:0:4}" || folder=$LOGS # of the data
-    [[ $1 != risk || $RISK_UPDATE == 0 ]] || name=$(basename "$RISK_DIR")
+    [[ $1 != risk || $RISK_UPDATE == 0 ]] || name=$(basename "$RISK_DIR") # beside those of other numbers of updates
     open_log "$folder" "$name"
     "stage_$1"
     unlock

@@ -164,9 +164,9 @@ def _refuse_useless_validation(namespace: argparse.Namespace) -> None:
         raise UsageError("--patience counts validations, of which --disable-validation leaves none: give one of them")
 
 
-def _refuse_training_without_optimizer(options: Any) -> None:
+def _refuse_training_without_optimizer(cfg: Any) -> None:
     """fairseq notices only after it has loaded the data, and names none to give."""
-    if options.optimizer is None:
+    if cfg.optimizer is None:
         raise UsageError("--optimizer is missing: give --optimizer adam, or another that --help lists")
 
 
