@@ -31,6 +31,14 @@ from test_recipes import RECIPES, command, recipe, refused
         ({"LENPEN": "."}, ["-n"], "LENPEN=. is not a number"),
         ({"PATIENCE": "-2"}, ["-n"], "PATIENCE=-2 is neither a whole number nor -1"),
         ({"AVERAGE_BY": "best"}, ["-n"], "AVERAGE_BY=best averages nothing with AVERAGE=0: give AVERAGE=5"),
+        ({"AVERAGE": 2, "AVERAGE_BY": "mean"}, ["-n"], "AVERAGE_BY=mean: choose last or best"),
+        ({"AVERAGE": 5, "KEEP": 2}, ["-n"], "KEEP=2: at least AVERAGE=5 checkpoints"),
+        ({"JOINED": 2}, ["-n"], "JOINED=2: 1 for one vocabulary"),
+        ({"SCHEDULE": "cosine"}, ["-n"], "SCHEDULE=cosine: choose"),
+        ({"MAX_UPDATE": 400}, ["-n"], "ends at MAX_UPDATE=400, which must be more than WARMUP=400"),
+        ({"TEACHER_UPDATE": 400, "DIVERSIFY": 1}, ["-n"], "ends at TEACHER_UPDATE=400, which must be more than WARMUP"),
+        ({"TRAIN_MINUTES": "1h"}, ["-n"], "TRAIN_MINUTES=1h is not a number of minutes"),
+        ({"NODE_RANK": 1}, ["-n"], "NODE_RANK=1: the NODES=1 nodes are numbered from 0"),
         ({"MASTER_PORT": "http"}, ["-n"], "MASTER_PORT=http is not a whole number"),
         ({"PRECISION": "fp8"}, [], "PRECISION=fp8: choose"),
         ({"PRECISION": "fp16", "ARCH": "rnn_attn"}, [], "PRECISION=fp16 needs a GPU"),  # before the download
@@ -38,6 +46,7 @@ from test_recipes import RECIPES, command, recipe, refused
         ({"MAX_TOKENS": 0}, [], "MAX_TOKENS=0 must be at least 1"),
         ({"DIVERSIFY": "yes"}, [], "DIVERSIFY=yes is not a whole number"),
         ({"RISK_UPDATE": 5, "USER_DIR": "none"}, [], "RISK_UPDATE=5 needs the plugin"),
+        ({"RISK_UPDATE": 5}, ["-n", "--", "--rdrop-alpha=5"], "RISK_UPDATE=5: minimum risk has no --rdrop-alpha"),
         ({"RISK_UPDATE": 5, "NODES": 2}, ["risk"], "NODES=2: run the stage risk on one machine"),
         ({"DIVERSIFY": 1, "NODES": 2}, ["diversify"], "NODES=2: run the stage diversify on one machine first"),
         ({"DIVERSIFY": 1}, ["diversify"], "bin/dict.de.txt is missing: run the stage binarize first"),
@@ -217,6 +226,29 @@ def test_batches_and_precision_follow_from_the_devices(tmp_path):
     options = recipe(tmp_path / "w", "--dry-run", "train", **settings).stdout
     assert "--max-tokens 8192 --update-freq 2 " in options and "--distributed-world-size 2 " in options
     assert "GPUS=9, but this machine has 8" in refused(recipe(tmp_path / "w", "train", "-n", **{**settings, "GPUS": 9}))
+
+
+def test_checkpoints_vocabularies_and_time(tmp_path):
+    settings = {"JOINED": 0, "TRAIN_MINUTES": 30, "KEEP": 0, "AVERAGE": 5, "AVERAGE_BY": "best"}
+    printed = recipe(tmp_path, "--dry-run", "binarize", "train", "average", **settings).stdout
+    assert "fairseq-preprocess" in printed and "--joined-dictionary" not in printed
+    for option in ("--stop-time-hours 0.50000", "--keep-last-epochs 0", "--keep-best-checkpoints 5", "--best 5"):
+        assert f" {option} " in printed
+    assert "--joined-dictionary" in recipe(tmp_path, "--dry-run", "binarize").stdout
+
+
+def test_a_checkpoint_to_translate_with_is_neither_averaged_nor_trained_further(tmp_path):
+    settings = {"CHECKPOINT": "mine.pt", "AVERAGE": 2, "RISK_UPDATE": 5}
+    printed = recipe(tmp_path, "--dry-run", "average", "risk", "generate", **settings).stdout
+    assert "nothing to average: the checkpoint is mine.pt" in printed
+    assert "nothing to train: the checkpoint is mine.pt" in printed
+    assert "fairseq-train" not in printed and "--path mine.pt " in printed
+
+
+def test_fairseq_alone_has_its_own_criterion(tmp_path):
+    settings = {"USER_DIR": "none", "ARCH": "transformer"}
+    assert "--criterion label_smoothed_cross_entropy " in recipe(tmp_path, "--dry-run", "train", **settings).stdout
+    assert "--criterion fused_label_smoothed_cross_entropy " in recipe(tmp_path, "--dry-run", "train").stdout
 
 
 @pytest.mark.parametrize("name", ["wmt14_en_de", "wmt17_en_de", "wmt14_en_fr"])

@@ -201,6 +201,7 @@ def test_diversified_data(work):
         "TEACHER_UPDATE": 100,
         "AVERAGE": 1,
         "TEACHER": "rnn_attn_tiny",
+        "RISK_UPDATE": 5,
     }
     settings.update(ARCH="rnn_parallel_attn_tiny", SCHEDULE="fixed")
     result = recipe(work, **settings)
@@ -218,8 +219,9 @@ def test_diversified_data(work):
     assert "diverse/rnn_attn_tiny.1/bin" in (student / "command").read_text()
     assert "--max-update 130 " in (student / "command").read_text()
     assert "--max-update 100 " in (work / "runs/de-en.rnn_attn_tiny.seed1/command").read_text()
-    scores = json.loads(next(student.rglob("results.json")).read_text())["tests"]
+    scores = json.loads((student / "risk5.beam5.lenpen1/results.json").read_text())["tests"]
     assert scores["test_2016_flickr"]["bleu_tokenized"] > 20
+    assert [path.parent for path in work.rglob("risk*/finished")] == [student / "risk5"]
 
     again = recipe(work, **settings)
     assert again.returncode == 0 and "translate_training_text" not in again.stdout
@@ -258,7 +260,6 @@ def test_minimum_risk(work):
     assert f"{run_dir}/risk15 " in begun_anew and f"--finetune-from-model {run_dir}/averaged" in begun_anew
     (run_dir / "risk12/finished").rename(run_dir / "risk12/hidden")
     assert "risk12/finished is missing: run the stage risk first" in refused(recipe(work, "generate", **settings))
-    (run_dir / "risk12/hidden").rename(run_dir / "risk12/finished")
     os.utime(run_dir / "averaged_last1.pt")
     assert "began with an older model" in refused(recipe(work, "risk", **settings))
 

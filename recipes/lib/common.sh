@@ -35,7 +35,7 @@ quoted() {
 run() {
     say "+ $(quoted "$@")"
     ((!DRY_RUN)) || return 0
-    "$@" 2>&1 | tee -a "$LOG" || die "the stage stopped at the command above; its output is also in $LOG"
+    "$@" 2>&1 | tee -i -a "$LOG" || die "the stage stopped at the command above; its output is also in $LOG"
 }
 
 # step FILE… -- COMMAND…: run a command that makes these files, unless all are there. The command itself must write to

@@ -43,6 +43,7 @@ name_files() {
 
 stage_prepare() {
     local url
+    lock "$WORK/.data.lock"
     settle "$PREP/settings" "$(prepare_settings)"
     name_files train valid "${TESTS[@]}"
     if all_exist "${FILES[@]/#/$PREP/bpe/}"; then
@@ -51,7 +52,6 @@ stage_prepare() {
     fi
     while read -r url; do need "$RAW/${url##*[/#]}" download; done < <(corpus_urls)
     need_space "$PREPARE_MB"
-    lock "$WORK/.data.lock"
     unpack_all
     tokenize_all
     select_pairs

@@ -30,11 +30,11 @@ diverse_data_is_there() {
 }
 
 # teach SOURCE TARGET SEED: a model of that direction, and its translation of the training text, for TRANSLATED.
-# The stages called from here see these values of the variables.
+# The stages called from here see these values of the variables, all that set_paths sets among them.
 # shellcheck disable=SC2034
 teach() {
     local SRC=$1 TGT=$2 SEED=$3 ARCH=$TEACHER MAX_UPDATE=$TEACHER_UPDATE DIVERSIFY=0 RISK_UPDATE=0 CHECKPOINT=""
-    local BEAM=5 LENPEN=1 RUN="" RUN_DIR TRAIN_BIN DIVERSE EXTRA=()
+    local BEAM=5 LENPEN=1 RUN="" RUN_DIR RISK_DIR TRAIN_BIN DIVERSE EXTRA=()
     set_paths
     run_stage train
     run_stage average

@@ -76,7 +76,8 @@ set_defaults() {
     : "${USER_DIR:=$REPO/rnn_s2s_plugin}" "${JOINED:=1}" "${FREE_MB:=}"
     : "${CHECKSUMS:=$RECIPE_DIR/CHECKSUMS}" "${CHECKPOINT:=}" "${RUN:=}" "${DIVERSIFY:=0}" "${TEACHER:=$ARCH}"
     : "${GLOBAL_TOKENS:=4096}" "${MAX_TOKENS:=4096}" "${MAX_EPOCH:=0}" "${MAX_UPDATE:=0}" "${PATIENCE:=-1}"
-    : "${TEACHER_UPDATE:=$MAX_UPDATE}" "${TRAIN_MINUTES:=0}" "${CRITERION:=fused_label_smoothed_cross_entropy}"
+    : "${TEACHER_UPDATE:=$MAX_UPDATE}" "${TRAIN_MINUTES:=0}"
+    : "${CRITERION:=$([[ $USER_DIR == none ]] || echo fused_)label_smoothed_cross_entropy}"
     : "${LR:=0.001}" "${SCHEDULE:=polynomial_decay}" "${WARMUP:=400}" "${SMOOTHING:=0.1}" "${CLIP:=5}"
     : "${SAVE_UPDATES:=0}" "${KEEP:=10}" "${AVERAGE:=0}" "${AVERAGE_BY:=last}" "${RISK_UPDATE:=0}" "${RISK_LR:=0.0005}"
     : "${BEAM:=5}" "${LENPEN:=1}" "${GENERATE_TOKENS:=8000}"
@@ -125,6 +126,8 @@ check_values() {
         die "SCHEDULE=$SCHEDULE: choose inverse_sqrt, polynomial_decay or fixed"
     [[ $SCHEDULE != polynomial_decay || $MAX_UPDATE -gt $WARMUP ]] ||
         die "SCHEDULE=polynomial_decay ends at MAX_UPDATE=$MAX_UPDATE, which must be more than WARMUP=$WARMUP"
+    [[ $SCHEDULE != polynomial_decay || $DIVERSIFY == 0 || $TEACHER_UPDATE -gt $WARMUP ]] ||
+        die "SCHEDULE=polynomial_decay ends at TEACHER_UPDATE=$TEACHER_UPDATE, which must be more than WARMUP=$WARMUP"
     ((NODE_RANK < NODES)) || die "NODE_RANK=$NODE_RANK: the NODES=$NODES nodes are numbered from 0"
     for name in WORKERS GLOBAL_TOKENS MAX_TOKENS BEAM GENERATE_TOKENS; do
         [[ ${!name} -ge 1 ]] || die "$name=${!name} must be at least 1"
@@ -132,9 +135,13 @@ check_values() {
     contains "$SRC-$TGT" "${PAIRS[@]}" || contains "$TGT-$SRC" "${PAIRS[@]}" ||
         die "SRC=$SRC, TGT=$TGT: this corpus has ${PAIRS[*]}, in both directions"
     ((!RISK_UPDATE)) || [[ $USER_DIR != none ]] || die "RISK_UPDATE=$RISK_UPDATE needs the plugin, USER_DIR=none is without"
+    ((!RISK_UPDATE)) || ! contains risk "${WANTED[@]}" || ! contains --rdrop-alpha "${EXTRA[@]%%=*}" ||
+        die "RISK_UPDATE=$RISK_UPDATE: minimum risk has no --rdrop-alpha; train with it and RISK_UPDATE=0 first, then" \
+            "run the stages from risk on without it"
     [[ $FREE_MB =~ ^(|0|[1-9][0-9]*)$ ]] || die "FREE_MB=$FREE_MB is not a number of megabytes"
     [[ $TRAIN_MINUTES =~ ^[0-9]+(\.[0-9]+)?$ ]] || die "TRAIN_MINUTES=$TRAIN_MINUTES is not a number of minutes"
-    ((KEEP >= AVERAGE)) || die "KEEP=$KEEP: at least AVERAGE=$AVERAGE checkpoints must be kept to be averaged"
+    [[ $KEEP == 0 || $AVERAGE_BY == best || $KEEP -ge $AVERAGE ]] ||
+        die "KEEP=$KEEP: at least AVERAGE=$AVERAGE checkpoints must be kept to be averaged"
     [[ $RUN != *[/:]* ]] || die "RUN=$RUN is the name of a folder under WORK/runs and holds no / and no :"
     [[ $CHECKPOINT != *:* ]] || die "CHECKPOINT=$CHECKPOINT: fairseq-generate takes a : in a path for its end, move it"
 }

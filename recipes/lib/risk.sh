@@ -7,10 +7,14 @@ stage_risk() {
         say "nothing to do: RISK_UPDATE=0"
         return 0
     fi
+    if [[ -n $CHECKPOINT ]]; then
+        say "nothing to train: the checkpoint is $CHECKPOINT"
+        return 0
+    fi
     ((NODES == 1)) || die "NODES=$NODES: run the stage risk on one machine, without NODES"
     choose_trained
     need "$MODEL" "$NEEDED"
-    [[ ! -e $RISK_DIR/finished || ! $MODEL -nt $RISK_DIR/finished ]] ||
+    [[ ! -e $RISK_DIR/settings || ! $MODEL -nt $RISK_DIR/settings ]] || # written when it began
         die "$RISK_DIR began with an older model than $MODEL: remove that folder"
     train_on "$MODEL"
 }
