@@ -38,6 +38,9 @@ def convert(old_path: str, new_path: str) -> None:
     cfg = OmegaConf.to_container(state["cfg"]) if state.get("cfg") is not None else {}
     state.update(args=None, cfg={**cfg, "model": convert_options(args, weights)}, model=weights)
     state["last_optimizer_state"] = None
+    averages = state.get("extra_state") or {}
+    for name in {"ema", "ema_fp32_params"} & averages.keys():  # of --store-ema
+        averages[name] = convert_weights(averages[name], args)
     unfinished = new_path + ".part"
     torch.save(state, unfinished)
     os.replace(unfinished, new_path)

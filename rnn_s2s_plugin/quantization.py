@@ -19,7 +19,7 @@ from .modules.recurrent import NonlinearRecurrence, State, lstm_step
 def quantize(model: nn.Module) -> None:
     """Replaces the linear layers, the output matrix and the decoder's LSTMs of a trained model, in place.
 
-    The encoder's recurrent layers are not replaced: they run once per sentence, over all positions in one call.
+    The encoder's LSTMs are not replaced: they run once per sentence, over all positions in one call.
 
     Raises:
         UsageError: if the model is not on the CPU or not in float32.

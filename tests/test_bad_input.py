@@ -60,6 +60,7 @@ CASES = [
     ),
     Bad("log in no folder", "train", ATTN + "--log-file {no}/log", "--log-file .*no such folder"),
     Bad("tiny max tokens", "train", ATTN + "--max-tokens 3", "--max-tokens"),
+    Bad("tiny max tokens of validation", "train", ATTN + "--max-tokens-valid 3", "--max-tokens-valid, is smaller"),
     Bad("long sentences", "train", ATTN + "--max-source-positions 3", "--skip-invalid-size-inputs-valid-test"),
     Bad("no optimizer", "train", "{data} --save-dir {new} --arch rnn_attn --max-tokens 400", "--optimizer is missing"),
     Bad("negative seed", "train", ATTN + "--seed -1", "--seed -1: must be at least 0 and below"),
@@ -126,6 +127,27 @@ CASES = [
     ),
     Bad("cutoff at padding", "train", ADAPTIVE + " --adaptive-softmax-cutoff 1,6", "must begin above 1, the number of"),
     Bad("targets padded on the left", "train", ATTN + "--left-pad-target", "--left-pad-target"),
+    Bad(
+        "the same in several languages",
+        "train",
+        ATTN + "--task translation_multi_simple_epoch --lang-pairs src-tgt --left-pad-target True",
+        "--left-pad-target",
+    ),
+    Bad("masked words", "train", ATTN.replace("{data}", "{lm_data}") + "--task masked_lm", "is no language model"),
+    Bad(
+        "language model that translates",
+        "train",
+        "{data} --save-dir {new} --task translation_multi_simple_epoch --lang-pairs src-tgt --arch rnn_lm "
+        "--optimizer adam --max-tokens 400",
+        "rnn_lm translates nothing",
+    ),
+    Bad(
+        "language model of the past",
+        "train",
+        "{lm_text} --task language_modeling --arch rnn_lm --save-dir {new} --optimizer adam --max-tokens 400 "
+        "--past-target",
+        "--past-target",
+    ),
     Bad("adaptive softmax, other loss", "train", ATTN + "--adaptive-softmax-cutoff 6", "--criterion adaptive_loss"),
     Bad("adaptive loss alone", "train", ADAPTIVE, "--adaptive-softmax-cutoff"),
     Bad("fused loss, adaptive", "train", FUSED + "--adaptive-softmax-cutoff 6", "adaptive_loss"),
@@ -226,6 +248,8 @@ CASES = [
     # generation
     Bad("no test data", "generate", GENERATE + "--gen-subset test2", "test2 .*--gen-subset"),
     Bad("no beam", "generate", GENERATE + "--beam 0", "--beam"),
+    Bad("no length penalty", "generate", GENERATE + "--lenpen nan", "--lenpen nan: must be a number"),
+    Bad("no penalty of unknown words", "generate", GENERATE + "--unkpen nan", "--unkpen nan: must be a number"),
     Bad("groups do not divide", "generate", GENERATE + "--beam 5 --diverse-beam-groups 2", "--?beam"),
     Bad("sampling, one best", "generate", GENERATE + "--sampling --beam 3", "--sampling requires --nbest"),
     Bad("longer than the longest", "generate", GENERATE + "--min-len 20 --max-len-b 12", "--min-len 20 .*--max-len-b"),
@@ -285,6 +309,19 @@ CASES = [
         "generate",
         GENERATE + "--retain-dropout --retain-dropout-modules encoder,decodr",
         "--retain-dropout-modules decodr: no dropout there; there is in encoder",
+    ),
+    Bad(
+        "dropout in the middle of a name",
+        "generate",
+        GENERATE + "--retain-dropout --retain-dropout-modules embed",
+        "--retain-dropout-modules embed: no dropout there",
+    ),
+    Bad(
+        "dropout in no module of a language model",
+        "generate",
+        "{lm_text} --task language_modeling --path {lm} --sample-break-mode eos --retain-dropout "
+        "--retain-dropout-modules decodr",
+        "--retain-dropout-modules decodr: no dropout there",
     ),
     Bad(
         "lengths of no multiple", "generate", GENERATE + "--required-seq-len-multiple 0", "--required-seq-len-multiple"

@@ -15,6 +15,7 @@ VARIANTS = {
     "plain": "--decoder-out-embed-dim 16",
     "bidirectional": "--encoder-bidirectional --encoder-layers 2 --decoder-layers 2 --decoder-out-embed-dim 16",
     "another output size": "--decoder-out-embed-dim 10",
+    "tied output": "--decoder-out-embed-dim 16 --share-decoder-input-output-embed",
     "no attention": "--decoder-attention 0 --decoder-out-embed-dim 16",
     "adaptive softmax": "--decoder-out-embed-dim 16 --adaptive-softmax-cutoff 6,9 --criterion adaptive_loss "
     "--ddp-backend legacy_ddp",
@@ -37,6 +38,15 @@ def test_converted_model_gives_the_same_scores_and_translations(variant, train, 
         assert [float(score) for _, score, _ in lines[1]] == pytest.approx(
             [float(score) for _, score, _ in lines[0]], abs=1e-5
         )
+
+
+def test_average_of_parameters_is_converted(train, tmp_path):
+    old, new = tmp_path / "checkpoint_last.pt", tmp_path / "converted.pt"
+    train(tmp_path, *LSTM, "--decoder-out-embed-dim", 16, "--store-ema", "--ema-decay", 0)  # equal to the last ones
+    convert(str(old), str(new))
+    state = torch.load(new, weights_only=True)
+    assert state["model"].keys() == state["extra_state"]["ema"].keys()
+    assert all(torch.equal(value, state["extra_state"]["ema"][name]) for name, value in state["model"].items())
 
 
 def test_other_checkpoints_are_refused_by_name(checkpoint, tmp_path):

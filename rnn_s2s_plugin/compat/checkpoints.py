@@ -98,7 +98,8 @@ def _why_it_cannot_be_used(path: str, error: Exception) -> str:
             "run a stranger's code; use a checkpoint that fairseq-train wrote"
         )
     other = newest_intact(os.path.dirname(path), path)
-    advice = f"use {other} (in training: copy it to the name of this one)" if other else "delete it"
+    otherwise = "delete it" if path.endswith(".pt") else "name a checkpoint"
+    advice = f"use {other} (in training: copy it to the name of this one)" if other else otherwise
     problem = "is damaged, incomplete or not a checkpoint of fairseq-train"
     return f"{problem}; {advice}, or train again in another --save-dir"
 

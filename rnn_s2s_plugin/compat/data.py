@@ -36,7 +36,9 @@ def explain_too_long_sentence(original, *args, **kwargs):
     except AssertionError as error:
         if not str(error).startswith("Sentences lengths should not exceed"):
             raise
-        raise UsageError(f"--max-tokens is smaller than a sentence ({error}); raise it") from error
+        raise UsageError(
+            f"--max-tokens, or --max-tokens-valid, is smaller than a sentence ({error}); raise it"
+        ) from error
 
 
 @mend(FairseqTask, "filter_indices_by_size")

@@ -17,6 +17,7 @@ from fairseq.dataclass import utils as dataclass_utils
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY, MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY
 from fairseq.optim import lr_scheduler
 from fairseq.registry import REGISTRIES
+from fairseq.tasks.translation_from_pretrained_bart import TranslationFromPretrainedBARTTask
 from fairseq.trainer import Trainer
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf, open_dict
@@ -30,6 +31,8 @@ from .values import refuse_bad_values
 
 TASKS_OF_OTHER_MODELS = ("multilingual_translation", "semisupervised_translation", "online_backtranslation")
 
+# This task reads its options from an attribute that fairseq does not give it.
+TranslationFromPretrainedBARTTask.args = property(lambda task: task.cfg)
 
 # --bpe characters and --bpe bytes have no options, so fairseq has not told hydra that they exist, and every command
 # with one of them ends in hydra's traceback.

@@ -126,5 +126,5 @@ def average_at_the_same_updates(original, trainer, *args, **kwargs):
     """--ema-update-freq counts updates from where training resumes."""
     extra_state = original(trainer, *args, **kwargs)
     if extra_state is not None and trainer.cfg.ema.store_ema:
-        trainer.ema.update_freq_counter = trainer.get_num_updates() % trainer.cfg.ema.ema_update_freq
+        trainer.ema.update_freq_counter = trainer.get_num_updates() % max(1, trainer.cfg.ema.ema_update_freq)
     return extra_state

@@ -196,6 +196,8 @@ VALUES: Tuple[Tuple[str, Callable[[Any], bool], str], ...] = (
     ("warmup_updates", _is_not_negative, "must be at least 0"),
     ("adam_betas", _are_two_rates, "must be two rates of at least 0 and below 1, such as (0.9, 0.98)"),
     ("update_freq", lambda value: all(number >= 1 for number in value), "must be at least 1 everywhere"),
+    ("lenpen", math.isfinite, "must be a number"),
+    ("unkpen", math.isfinite, "must be a number"),
     ("temperature", lambda value: value > 0, "must be above 0"),
     ("coverage_penalty", lambda value: 0 <= value < math.inf, "must be a number of at least 0"),
     ("post_process", _joins_subwords, f"must be one of {', '.join(POST_PROCESSES)}"),

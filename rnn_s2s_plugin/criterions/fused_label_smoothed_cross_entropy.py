@@ -135,7 +135,7 @@ def output_layer(model: Any, criterion: str) -> Any:
     Raises:
         UsageError: for models without a plain output layer.
     """
-    output = getattr(model.decoder, "output", None)
+    output = getattr(getattr(model, "decoder", None), "output", None)
     if output is None:
         raise UsageError(
             f"--criterion {criterion} is for rnn_ architectures without adaptive softmax: "

@@ -17,7 +17,7 @@ import logging
 import math
 import os
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 import torch
 from fairseq.criterions import register_criterion
@@ -25,6 +25,7 @@ from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEn
 from fairseq.dataclass.configs import GenerationConfig
 from fairseq.logging import metrics
 from fairseq.tasks.language_modeling import LanguageModelingTask
+from fairseq_cli.generate import get_symbols_to_strip_from_output
 from sacrebleu.metrics import BLEU
 from torch import Tensor
 
@@ -163,23 +164,25 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
         generator = self.task.build_generator([model], self.search())  # puts the model into evaluation mode
         found = self.task.inference_step(generator, [model], sample)
         model.train()
+        no_words = get_symbols_to_strip_from_output(generator)  # in some tasks the language too
         words = [[one["tokens"].cpu() for one in of_x[: self.beam]] for of_x in found]
         tokens = torch.full((len(words), self.beam, max(len(y) for ys in words for y in ys)), self.padding_idx)
         scores, errors = torch.full(tokens.shape[:2], -torch.inf), torch.zeros(tokens.shape[:2])
         for number, (ys, target) in enumerate(zip(words, sample["target"].cpu())):
-            reference = [self._text(target[target.ne(self.padding_idx)], escape_unk=True)]
+            reference = [self._text(target[target.ne(self.padding_idx)], no_words, escape_unk=True)]
             for rank, y in enumerate(ys):
                 tokens[number, rank, : len(y)] = y
                 scores[number, rank] = found[number][rank]["score"]
-                errors[number, rank] = 1 - self.bleu.sentence_score(self._text(y), reference).score / 100
+                errors[number, rank] = 1 - self.bleu.sentence_score(self._text(y, no_words), reference).score / 100
         q = torch.softmax(self.sharpness * scores, dim=1)
         risk = (q * errors).sum(1)
         lengths = tokens.ne(self.padding_idx).sum(2).clamp(min=1)
         weights = self.sharpness * q * (errors - risk.unsqueeze(1))
         return Candidates(*(part.to(device) for part in (tokens, lengths, weights, risk)))
 
-    def _text(self, tokens: Tensor, escape_unk: bool = False) -> str:
-        return self.task.target_dictionary.string(tokens.tolist(), self.post_process, escape_unk)
+    def _text(self, tokens: Tensor, no_words: Set[int], escape_unk: bool = False) -> str:
+        to_string = self.task.target_dictionary.string
+        return to_string(tokens.tolist(), self.post_process, escape_unk, extra_symbols_to_ignore=no_words)
 
     def _decoder_inputs(self, candidates: Candidates, sample: Dict[str, Any]) -> Tensor:
         """(B * (n + 1), T'), decoder inputs for the reference and every candidate of each sentence."""

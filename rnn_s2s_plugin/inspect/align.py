@@ -9,7 +9,7 @@ from fairseq import options
 from ..errors import UsageError
 from ..files import check_file
 from .aer import report
-from .alignments import Links, check_positions, links_of, read_alignments, word_weights, write_alignments
+from .alignments import Gold, Links, check_positions, links_of, read_alignments, word_weights, write_alignments
 from .arguments import add_sentence_arguments, inspect_from, model_parser
 from .measures import coverage, entropy
 from .sentences import Inspection
@@ -22,6 +22,11 @@ def main(arguments: List[str]) -> None:
         raise UsageError("--gold and --aligner align the references: give --forced")
     if args.output:
         check_file("--output", args.output)
+    others = [
+        (title, path, read_alignments(path, one_based))
+        for title, path, one_based in (("gold", args.gold, args.one_based), ("aligner", args.aligner, False))
+        if path
+    ]
     _, inspections = inspect_from(args, gates=False)
     if inspections[0].attention is None:
         raise UsageError(f"--path {args.path} has no attention, so nothing to align by")
@@ -30,9 +35,8 @@ def main(arguments: List[str]) -> None:
     if args.output:
         write_alignments(args.output, alignments)
     print_figures(inspections, weights, alignments, args.under, args.over)
-    for title, path, one_based in (("gold", args.gold, args.one_based), ("aligner", args.aligner, False)):
-        if path:
-            compare_with(title, path, one_based, inspections, weights, alignments)
+    for title, path, other in others:
+        compare_with(title, path, other, inspections, weights, alignments)
 
 
 def alignment_parser() -> argparse.ArgumentParser:
@@ -96,20 +100,19 @@ def print_figures(
 def compare_with(
     title: str,
     path: str,
-    one_based: bool,
+    other: Sequence[Gold],
     inspections: Sequence[Inspection],
     weights: Sequence[np.ndarray],
     alignments: Sequence[Links],
 ) -> None:
-    """Prints the error rate against a file with one line per sentence of the input or split.
+    """Prints the error rate against the alignments of a file, one for every sentence of the input or split.
 
     Raises:
-        UsageError: if the file has too few lines, or links words that are not there.
+        UsageError: if there are too few, or they link words that are not there.
     """
-    gold = read_alignments(path, one_based)
-    if max(inspection.number for inspection in inspections) >= len(gold):
-        raise UsageError(f"{path} has {len(gold)} lines: give a file with a line per sentence of the input or split")
-    chosen = [gold[inspection.number] for inspection in inspections]
+    if max(inspection.number for inspection in inspections) >= len(other):
+        raise UsageError(f"{path} has {len(other)} lines: give a file with a line per sentence of the input or split")
+    chosen = [other[inspection.number] for inspection in inspections]
     lines = [inspection.number + 1 for inspection in inspections]
     check_positions(chosen, [matrix.shape[::-1] for matrix in weights], path, lines)
     print(report(title, alignments, chosen))

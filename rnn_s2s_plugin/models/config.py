@@ -126,7 +126,8 @@ class Seq2SeqConfig(FairseqDataclass):
     # Inference
     int8: bool = option(
         False,
-        "generate with 8-bit integer matrices, CPU only; for a trained model: --model-overrides \"{'int8': True}\"",
+        "generate (not validate) with 8-bit integer matrices, CPU only; for a trained model: "
+        "--model-overrides \"{'int8': True}\"",
     )
 
 

@@ -9,8 +9,10 @@ from typing import Any
 from fairseq.models import FairseqLanguageModel, register_model
 from fairseq.tasks.denoising import DenoisingTask
 from fairseq.tasks.translation import TranslationTask
+from fairseq.tasks.translation_multi_simple_epoch import TranslationMultiSimpleEpochTask
 
 from ..errors import UsageError
+from ..modules.dropout import check_retained
 from ..quantization import quantize_if_asked
 from .config import complete, with_defaults, with_only
 from .decoder import RNNDecoder
@@ -54,8 +56,10 @@ class RNNLanguageModel(FairseqLanguageModel):
         Raises:
             UsageError: for options that cannot work together.
         """
-        if isinstance(task, (TranslationTask, DenoisingTask)):
+        if isinstance(task, (TranslationTask, TranslationMultiSimpleEpochTask, DenoisingTask)):
             raise UsageError("rnn_lm translates nothing: use --task language_modeling, or --lm-path beside --path")
+        if {*getattr(task, "targets", ())} - {"future"}:
+            raise UsageError("rnn_lm predicts the next word: leave --self-target and --past-target out")
         cfg = complete(cfg, WithoutSource)
         if cfg.share_decoder_input_output_embed and len(task.source_dictionary) != len(task.target_dictionary):
             raise UsageError(
@@ -71,5 +75,6 @@ class RNNLanguageModel(FairseqLanguageModel):
 
     def prepare_for_inference_(self, cfg: Any) -> None:
         """Called by fairseq before it scores or generates."""
+        check_retained(self, cfg.generation.retain_dropout_modules)
         super().prepare_for_inference_(cfg)
         quantize_if_asked(self)

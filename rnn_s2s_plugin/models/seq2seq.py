@@ -8,6 +8,8 @@ import torch.nn as nn
 from fairseq import utils
 from fairseq.models import FairseqEncoderDecoderModel
 from fairseq.tasks.language_modeling import LanguageModelingTask
+from fairseq.tasks.masked_lm import MaskedLMTask
+from fairseq.tasks.multilingual_language_modeling import MultilingualLanguageModelingTask
 
 from ..errors import UsageError
 from ..modules.dropout import check_retained
@@ -45,9 +47,10 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
         Raises:
             UsageError: for options that cannot work together or with the task's data.
         """
-        if isinstance(task, LanguageModelingTask):
+        if isinstance(task, (LanguageModelingTask, MultilingualLanguageModelingTask, MaskedLMTask)):
             raise UsageError("a translation model is no language model: --task language_modeling needs --arch rnn_lm")
-        if getattr(getattr(task, "cfg", None), "left_pad_target", False):
+        options = (getattr(task, name, None) for name in ("cfg", "args"))  # fairseq's older tasks have the latter
+        if any(getattr(given, "left_pad_target", False) for given in options):
             raise UsageError("--left-pad-target: the decoder reads from the left, where words must begin; leave it out")
         cfg = complete(cfg, cls.config_class)
         source_embedding, target_embedding = build_embeddings(cfg, task.source_dictionary, task.target_dictionary)
@@ -112,6 +115,8 @@ def read_vectors(path: str, dim: int, option: str) -> Dict[str, torch.Tensor]:
             word, *values = line.rstrip().split(" ")
             if number == 1 and len(values) == 1:
                 continue
+            if vectors and len(values) > dim:  # GloVe's largest files have words with spaces
+                word, *values = line.rstrip().rsplit(" ", dim)
             if len(values) != dim:
                 raise UsageError(f"{option}: line {number} of {path} has {len(values)} numbers, the model needs {dim}")
             try:

@@ -91,13 +91,13 @@ def _chunks(x: Tensor) -> int:
 
 
 def _scan_(a: Tensor, b: Tensor) -> Tensor:
-    """b_t += a_t * b_{t-1}, in place."""
+    """b_t += a_t * b_{t-1}, in place; a is overwritten."""
     chunks = _chunks(b)
     if chunks == 1:
         _steps_(a.unbind(1)[1:], b.unbind(1))
         return b
     whole = b.size(1) // chunks * chunks
-    decay, within = a[:, :whole].unflatten(1, (chunks, -1)).clone(), b[:, :whole].unflatten(1, (chunks, -1))
+    decay, within = (x[:, :whole].unflatten(1, (chunks, -1)) for x in (a, b))
     decays = decay.unbind(2)
     _steps_(decays[1:], within.unbind(2))
     for previous, current in pairwise(decays):

@@ -67,6 +67,13 @@ def test_unusable_checkpoint_is_named_in_one_sentence(kind, checkpoint, tmp_path
     assert not (tmp_path / "code was run").exists()
 
 
+def test_a_text_that_is_no_checkpoint_is_not_to_be_deleted(tmp_path):
+    path = tmp_path / "train.en"
+    path.write_text("A cat .\n")
+    with pytest.raises(UsageError, match="not a checkpoint of fairseq-train; name a checkpoint"):
+        checkpoint_utils.load_checkpoint_to_cpu(str(path))
+
+
 @pytest.mark.parametrize("command", ["train", "generate", "interactive", "validate", "eval_lm"])
 def test_every_command_names_the_truncated_checkpoint(command, fairseq, corpus, checkpoint, tmp_path):
     path = tmp_path / "checkpoint_last.pt"

@@ -88,8 +88,9 @@ def test_changed_parameters_in_bfloat16_are_not_undone(train, tmp_path):
     assert torch.equal(torch.load(path, weights_only=True)["model"]["decoder.output.bias"], changed)
 
 
-def test_average_of_every_third_update_is_resumed(train, tmp_path):
-    options = ("--store-ema", "--ema-decay", 0.5, "--ema-update-freq", 3, "--no-epoch-checkpoints")
+@pytest.mark.parametrize("frequency", [0, 3])  # 0: every update
+def test_average_of_parameters_is_resumed(train, tmp_path, frequency):
+    options = ("--store-ema", "--ema-decay", 0.5, "--ema-update-freq", frequency, "--no-epoch-checkpoints")
     train(tmp_path / "parts", *options, "--max-update", 2)
     for folder in ("parts", "whole"):
         train(tmp_path / folder, *options, "--max-update", 4)

@@ -1,11 +1,13 @@
 """The fused criterion against fairseq's, option by option, on a real model (all options of models: tests/models)."""
 
+import math
 from argparse import Namespace
 
 import pytest
 import torch
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
 from fairseq.dataclass.configs import DistributedTrainingConfig
+from fairseq.logging import metrics
 from harness.options import SMALL
 from harness.properties import criterion
 from harness.subject import TARGET, Subject
@@ -96,10 +98,13 @@ def test_refuses_alpha(alpha):
 
 
 def test_statistics_add_up(subject):
-    """What fairseq's trainer makes of the logged numbers of several batches."""
-    logged = [step(kind, subject)[2] for kind in (FusedLabelSmoothedCrossEntropyCriterion,) * 2]
-    for name in ("loss", "nll_loss", "ntokens", "sample_size", "n_correct", "total"):
-        assert float(logged[0][name]) == float(logged[1][name])
+    """What fairseq's trainer makes of the logged numbers of several batches: means of a word, in bits."""
+    logged = [{**step(FusedLabelSmoothedCrossEntropyCriterion, subject)[2], "divergence": d} for d in (1.0, 3.0)]
+    with metrics.aggregate() as means:
+        FusedLabelSmoothedCrossEntropyCriterion.reduce_metrics(logged)
+    words = logged[0]["ntokens"]
+    assert means["divergence"].avg == pytest.approx(2 / words / math.log(2))
+    assert means["nll_loss"].avg == pytest.approx(float(logged[0]["nll_loss"]) / words / math.log(2))
     assert logged[0]["total"] == sum(len(target) for target in subject.targets)
     assert 0 <= logged[0]["n_correct"] <= logged[0]["total"]
 
@@ -144,6 +149,7 @@ def test_refuses_a_search_for_unused_parameters():
 
 def test_refuses_a_model_of_another_kind(subject):
     other = torch.nn.Module()
-    other.decoder = torch.nn.Module()
-    with pytest.raises(UsageError, match="rnn_ architectures"):
-        criterion(FusedLabelSmoothedCrossEntropyCriterion)(other, {**subject.sample, "pad": TARGET.pad()})
+    for _ in range(2):  # without a decoder, and with one of another kind
+        with pytest.raises(UsageError, match="rnn_ architectures"):
+            criterion(FusedLabelSmoothedCrossEntropyCriterion)(other, {**subject.sample, "pad": TARGET.pad()})
+        other.decoder = torch.nn.Module()

@@ -144,15 +144,22 @@ def test_accuracy_is_counted_in_training_too(subject):
     assert (int(logged["n_correct"]), int(logged["total"])) == (int(expected["n_correct"]), expected["total"])
 
 
+def test_divides_by_sentences_where_asked(subject):
+    sizes = [criterion(sentence_avg=mean)(subject.model.train(), subject.sample)[1] for mean in (True, False)]
+    assert sizes == [len(subject.targets), sum(map(len, subject.targets))]
+
+
 def test_bleu_joins_subwords():
     ours = criterion(risk_post_process="subword_nmt")
     pieces = ours.task.target_dictionary
-    assert ours._text(torch.tensor([pieces.index("a"), pieces.index("b"), pieces.eos()])) == "a b"
+    a, b, language = (pieces.index(word) for word in "abc")
+    assert ours._text(torch.tensor([a, b, pieces.eos()]), set()) == "a b"
+    assert ours._text(torch.tensor([language, a, b, language]), {language}) == "a b"
     joined = TranslationTask(TranslationConfig(), SOURCE, type(TARGET)())
     numbers = [joined.target_dictionary.add_symbol(piece) for piece in ("Haus@@", "tür", "auf")]
     other = MinimumRiskCriterion(joined, False, 0.1, risk_post_process="subword_nmt")
-    assert other._text(torch.tensor(numbers)) == "Haustür auf"
-    assert MinimumRiskCriterion(joined, False, 0.1)._text(torch.tensor(numbers)) == "Haus@@ tür auf"
+    assert other._text(torch.tensor(numbers), set()) == "Haustür auf"
+    assert MinimumRiskCriterion(joined, False, 0.1)._text(torch.tensor(numbers), set()) == "Haus@@ tür auf"
 
 
 @pytest.mark.parametrize("word, error", [(TARGET.unk(), 1.0), (TARGET.index("a"), 0.0)])

@@ -219,6 +219,7 @@ CASES: Dict[str, Tuple[Case, ...]] = {
         case(1, **SQUARE),
         case(1, **SQUARE, **DEEP),
         case(2, **DEEP),
+        case(1, **SQUARE, decoder_layers=2, attention="general", attention_query="first"),
         case(3, encoder_layers=3, decoder_layers=3, attention="general", attention_query="first"),
         case(2, **DEEP, cell="lstm", bridge="last", layer_norm=True),
     ),

@@ -128,11 +128,13 @@ def test_align_command(model, corpus, write, tmp_path, capsys):
         (["--input", "no-such-file"], "no-such-file: there is no such file"),
         (["--gen-subset", "test", "--output", "no/folder/out"], "--output no/folder/out: there is no folder no/folder"),
         (["--gen-subset", "test", "--output", "."], "--output . is a folder: name a file"),
+        (["--gen-subset", "test", "--forced", "--aligner", "no-such-file"], "no-such-file cannot be read"),
     ],
 )
-def test_options_that_cannot_work(model, options, sentence):
+def test_options_that_cannot_work(model, options, sentence, capsys):
     with pytest.raises(SystemExit, match=sentence):
         main(["align", *model, *options])
+    assert capsys.readouterr().out == ""  # noticed before the work
 
 
 def test_forced_input_needs_references(model, write):

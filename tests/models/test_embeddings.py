@@ -104,12 +104,24 @@ def test_pretrained_tied_three_ways(tmp_path):
             assert matrix[TARGET.index("m")].tolist() == [1.0] * 6
 
 
+def test_words_with_spaces(tmp_path):
+    """GloVe's largest files have some, such as ``. . .``, after a line that shows how many numbers there are."""
+    path = tmp_path / "vectors.txt"
+    path.write_text("a 1 2 3 4 5\n. . . 6 7 8 9 10\n")
+    vectors = read_vectors(str(path), 5, "--encoder-embed-path")
+    assert {word: vector.tolist() for word, vector in vectors.items()} == {
+        "a": [1, 2, 3, 4, 5],
+        ". . .": [6, 7, 8, 9, 10],
+    }
+
+
 @pytest.mark.parametrize(
     "text, problem",
     [
         ("a 1 2 3\n", "line 1 of .* has 3 numbers, the model needs 5"),
         ("2 5\na 1 2 3 4 5\nb 1 2 3 4\n", "line 3 of .* has 4 numbers"),
         ("a 1 2 three 4 5\n", "line 1"),
+        ("a 1 2 3 4 5\nb 1 2 3 4 5 six\n", "line 2 of .* does not hold numbers"),
     ],
 )
 def test_broken_files(text, problem, tmp_path):

@@ -13,6 +13,7 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 # Every kind of recurrence, score function and convolution at least once.
 VARIANTS = {
     "rnn_basic": ("rnn_basic", {}),
+    "rnn_basic last": ("rnn_basic", {"bridge": "last"}),
     "rnn_attn": ("rnn_attn", {}),
     "rnn_attn scaled": ("rnn_attn", {"attention": "scaled_dot", "attention_heads": 2, "cell": "gru", "bridge": "mean"}),
     "rnn_attn feeding": ("rnn_attn", {"attention": "concat", "attention_location_filters": 2, "input_feeding": True}),

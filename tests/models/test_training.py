@@ -46,6 +46,14 @@ def test_masks_of_the_output_along_time(arch, variational, stepping):
     assert not torch.equal(dropped[0], dropped[1])
 
 
+@pytest.mark.parametrize("arch", [arch for arch in MODELS if arch != "rnn_lm"])
+def test_encoder_states_are_dropped(arch):
+    """Of a single layer too, where no dropout is between layers."""
+    s = subject(arch, {"dropout": 0.5})
+    states = s.model.train().encoder(s.sources[0].unsqueeze(0)).states
+    assert 0.2 < (states == 0).double().mean() < 0.8
+
+
 class Recorder(torch.nn.Module):
     """Stands for a dropout and remembers the masks it would have drawn."""
 

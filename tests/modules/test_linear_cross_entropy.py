@@ -39,7 +39,7 @@ def test_gradients_by_finite_differences():
     assert torch.autograd.gradcheck(lambda *parts: linear_cross_entropy(*parts, target, 0.1).loss, (x, weight, bias))
 
 
-@pytest.mark.parametrize("slice_logits", (1, 200, 1 << 20))
+@pytest.mark.parametrize("slice_logits", (1, 209, 1 << 20))  # 209: of 19 positions
 def test_divergence_of_pairs(slice_logits, monkeypatch):
     """Beside the loss of all positions; pairs are never cut apart."""
     monkeypatch.setitem(module.SLICE_LOGITS, "cpu", slice_logits)
@@ -68,8 +68,31 @@ def test_gradients_of_the_divergence_by_finite_differences(smoothing):
 @pytest.mark.parametrize("more", ({}, {"pull": 5.0}, {"position_weights": torch.linspace(-1, 3, 50)}))
 @pytest.mark.parametrize("dtype", (torch.float32, torch.float16, torch.bfloat16))
 def test_is_as_exact_as_its_type(dtype, more):
+    check_exactness(dtype, inputs(torch.double), more)
+
+
+@pytest.mark.parametrize("dtype", (torch.float16, torch.bfloat16))
+def test_sums_of_many_slices_are_as_exact(dtype, monkeypatch):
+    """In half precision a sum over 1,000 slices would stop to grow."""
+    monkeypatch.setitem(module.SLICE_LOGITS, "cpu", 1)
+    monkeypatch.setattr(module, "SLICE_POSITIONS", 2)
+    x, weight, bias, target = inputs(torch.double, positions=2000)
+    check_exactness(dtype, (x, weight, bias.detach().add(2).requires_grad_(), target.fill_(3)), {})
+
+
+def test_gradients_of_rare_words_in_float16():
+    """Each probability, 1e-8, is below the smallest number of float16; their sum is not."""
+    x, weight, bias = torch.full((400, 6), 0.5), torch.zeros(11, 6), torch.tensor([0.0] * 10 + [-16.0])
+    results = []
+    for dtype in (torch.double, torch.float16):
+        parts = [part.to(dtype).requires_grad_() for part in (x, weight, bias)]
+        loss = linear_cross_entropy(*parts, torch.zeros(400, dtype=torch.long)).loss
+        results.append(torch.autograd.grad(loss, parts)[1][10].double())
+    assert (results[1] - results[0]).norm() <= 0.2 * results[0].norm()
+
+
+def check_exactness(dtype, exact, more):
     tolerance = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}[dtype]
-    exact = inputs(torch.double)
     narrow = [p.detach().to(dtype).requires_grad_() for p in exact[:3]]
     results = []
     for parts in (exact[:3], narrow):
@@ -98,6 +121,13 @@ def test_weights_of_positions(smoothing, slice_logits, monkeypatch):
     torch.testing.assert_close(
         linear_cross_entropy(*parts, target, smoothing, position_weights=weights**0).loss, plain.loss
     )
+
+
+def test_autocast_changes_nothing():
+    *parts, target = inputs(torch.float32)
+    plain = linear_cross_entropy(*parts, target, 0.1)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert linear_cross_entropy(*parts, target, 0.1).loss == plain.loss
 
 
 def test_without_gradients_and_without_positions():

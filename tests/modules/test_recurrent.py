@@ -220,6 +220,13 @@ def test_padding_finds_the_last_word():
         assert torch.equal(last[row], x[row, ~MASK[row]][-1])
 
 
+@pytest.mark.parametrize("length", [1, 6])
+def test_without_words_the_width_of_the_batch_plays_no_part(length):
+    """As fairseq's padding is on either side, the state after no word is that after one position of padding."""
+    padding, x = Padding(torch.ones(1, length, dtype=torch.bool)), inputs(2)[:1, :length]
+    assert torch.equal(padding.last_word(x), x[:, 0])
+
+
 def test_padding_works_on_vectors():
     padding, x = Padding(MASK), inputs(3)
     assert torch.equal(padding.original(padding.words_first(x)), x)
@@ -289,7 +296,7 @@ def test_half_precision_errs_by_a_rounded_output_only(dtype, cell, kernel):
     y, (h, *_) = layer(x)
     assert y.dtype == dtype and h.dtype == torch.float32
     state, steps = None, []
-    for piece in x.split(50, dim=1):
+    for piece in x.split([1] * 50 + [150], dim=1):
         step, state = layer(piece, state)
         steps.append(step)
     assert state[0].dtype == torch.float32

@@ -116,6 +116,13 @@ def test_state_stays_float32_in_half_precision(cell, dtype):
     assert (y.float() - exact).abs().max() < 3e-2
 
 
+@pytest.mark.parametrize("dtype", (torch.float16, torch.bfloat16))
+def test_a_single_step_in_half_precision_is_as_exact_as_many(dtype):
+    parts = [part.detach().to(dtype) for part in inputs(2)]
+    step = gated_scan(*(part[:, :1] for part in parts[:2]), parts[2])
+    torch.testing.assert_close(step, gated_scan(*parts)[:, :1])
+
+
 # --- the kernels for GPUs ------------------------------------------------------------------------------------
 
 SHAPES = [(2, 1, 3), (2, 7, 5), (1, 32, 33), (3, 33, 32), (2, 70, 40)]  # around the size of a tile
