@@ -15,7 +15,7 @@ VARIANTS = {
     "plain": "--decoder-out-embed-dim 16",
     "bidirectional": "--encoder-bidirectional --encoder-layers 2 --decoder-layers 2 --decoder-out-embed-dim 16",
     "another output size": "--decoder-out-embed-dim 10",
-    "tied output": "--decoder-out-embed-dim 16 --share-decoder-input-output-embed",
+    "tied output": "--decoder-out-embed-dim 14 --share-decoder-input-output-embed",
     "no attention": "--decoder-attention 0 --decoder-out-embed-dim 16",
     "adaptive softmax": "--decoder-out-embed-dim 16 --adaptive-softmax-cutoff 6,9 --criterion adaptive_loss "
     "--ddp-backend legacy_ddp",

@@ -139,8 +139,17 @@ def test_multi30k_killed_in_training_and_resumed(work, raw):
     assert refused(message) and "then: LR=0.02" in message.stdout and "now:  LR=0.01" in message.stdout
 
 
-def kill_in_training(called: dict, run_dir: Path) -> None:
-    """Start a recipe and kill all its processes once two epochs are done."""
+def test_ctrl_c_leaves_its_message_in_the_log(work):
+    run_dir = work / "runs/interrupted"
+    kill_in_training(command(work, "train", MAX_EPOCH=500, RUN=run_dir.name, **TINY), run_dir, signal.SIGINT)
+    assert "fairseq-train: error: interrupted" in (run_dir / "train.log").read_text().splitlines()[-1]
+    assert not (run_dir / "finished").exists()
+
+
+def kill_in_training(called: dict, run_dir: Path, how: signal.Signals = signal.SIGKILL) -> None:
+    """Start a recipe and send all its processes a signal once two epochs are done."""
+    # Background jobs of a shell ignore Ctrl-C, and so would what they start.
+    called["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     log = run_dir.parent.parent.parent / "first run.log"
     with open(log, "w") as out:
         process = subprocess.Popen(**called, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
@@ -148,8 +157,8 @@ def kill_in_training(called: dict, run_dir: Path) -> None:
         while not (run_dir / "checkpoint2.pt").exists():
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        os.killpg(process.pid, how)
+        process.wait(60)
 
 
 def check_prepared(work: Path) -> None:
