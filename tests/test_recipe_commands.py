@@ -46,6 +46,8 @@ from test_recipes import RECIPES, command, recipe, refused
         ({"MAX_TOKENS": 0}, [], "MAX_TOKENS=0 must be at least 1"),
         ({"DIVERSIFY": "yes"}, [], "DIVERSIFY=yes is not a whole number"),
         ({"RISK_UPDATE": 5, "USER_DIR": "none"}, [], "RISK_UPDATE=5 needs the plugin"),
+        ({"TEACHER_RISK_UPDATE": 5}, ["-n"], "TEACHER_RISK_UPDATE=5 is without teachers: give DIVERSIFY"),
+        ({"TEACHER_RISK_UPDATE": 5, "DIVERSIFY": 1, "USER_DIR": "none"}, [], "TEACHER_RISK_UPDATE=5 needs the plugin"),
         ({"RISK_UPDATE": 5}, ["-n", "--", "--rdrop-alpha=5"], "RISK_UPDATE=5: minimum risk has no --rdrop-alpha"),
         ({"RISK_UPDATE": 5, "NODES": 2}, ["risk"], "NODES=2: run the stage risk on one machine"),
         ({"DIVERSIFY": 1, "NODES": 2}, ["diversify"], "NODES=2: run the stage diversify on one machine first"),

@@ -235,6 +235,13 @@ def test_diversified_data(work):
     again = recipe(work, **settings)
     assert again.returncode == 0 and "translate_training_text" not in again.stdout
     assert "+ fairseq-train" not in again.stdout
+    better = {**settings, "TEACHER_RISK_UPDATE": 4}
+    taught = recipe(work, "diversify", **better)
+    assert taught.returncode == 0 and taught.stdout.count("num_updates: 4 >= max_update: 4") == 2, taught.stdout
+    assert set(sizes(work / "diverse/rnn_attn_tiny.1.risk4/text", "en")) == {"train"}
+    other = recipe(work, "--dry-run", "train", **better).stdout
+    assert "rnn_attn_tiny.1.risk4/bin " in other and "/runs/en-de.rnn_parallel_attn_tiny.diverse1.risk4.seed1 " in other
+    assert "was made with other settings" in refused(recipe(work, "train", **better, RUN=student.name))
     teachers = recipe(work / "new", "--dry-run", "diversify", "--", "--clip-norm", "7", **settings).stdout
     assert teachers.count("+ fairseq-train") == 2 and "--clip-norm 7" not in teachers
     other_teachers = recipe(work, "diversify", **{**settings, "TEACHER_UPDATE": 50})

@@ -33,11 +33,12 @@ diverse_data_is_there() {
 # The stages called from here see these values of the variables, all that set_paths sets among them.
 # shellcheck disable=SC2034
 teach() {
-    local SRC=$1 TGT=$2 SEED=$3 ARCH=$TEACHER MAX_UPDATE=$TEACHER_UPDATE DIVERSIFY=0 RISK_UPDATE=0 CHECKPOINT=""
-    local BEAM=5 LENPEN=1 RUN="" RUN_DIR RISK_DIR TRAIN_BIN DIVERSE EXTRA=()
+    local SRC=$1 TGT=$2 SEED=$3 ARCH=$TEACHER MAX_UPDATE=$TEACHER_UPDATE DIVERSIFY=0 RISK_UPDATE=$TEACHER_RISK_UPDATE
+    local CHECKPOINT="" BEAM=5 LENPEN=1 RUN="" RUN_DIR RISK_DIR TRAIN_BIN DIVERSE EXTRA=()
     set_paths
     run_stage train
     run_stage average
+    ((!RISK_UPDATE)) || run_stage risk
     run_stage translate_training_text
     TRANSLATED+=(--translated "$SRC" "$TGT" "$RESULTS/train.txt")
     open_log "$LOGS" diversify

@@ -88,6 +88,7 @@ stage_train() {
     need "$TRAIN_BIN/dict.$TGT.txt" "$( ((DIVERSIFY)) && echo diversify || echo binarize)"
     settle "$RUN_DIR/settings" "$(settings ARCH SRC TGT SEED GLOBAL_TOKENS CRITERION LR SCHEDULE WARMUP SMOOTHING CLIP &&
         if ((DIVERSIFY)); then settings DIVERSIFY TEACHER; fi &&
+        if ((DIVERSIFY && TEACHER_RISK_UPDATE)); then settings TEACHER_RISK_UPDATE; fi &&
         if [[ $SCHEDULE == polynomial_decay ]]; then settings MAX_UPDATE; fi &&
         printf 'EXTRA=%s\n' "$(quoted "${EXTRA[@]//"$(dirname "$RUN_DIR")/"/}")")" # WORK may have been moved
     goal=$(settings MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES)

@@ -13,10 +13,10 @@ REPO=$(cd "$LIB/../.." && pwd)
 RECIPE_SCRIPT=$RECIPE_DIR/run.sh
 STAGES=(download prepare binarize diversify train average risk generate score)
 # Variables that change what a run does; those set in the environment are part of the command a result is filed under.
-VARIABLES=(SRC TGT ARCH SEED WORK RUN RAW_DIR MIRROR CHECKSUMS PYTHON USER_DIR WORKERS MERGES JOINED GPUS PRECISION NODES
-    DIVERSIFY TEACHER TEACHER_UPDATE GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES CRITERION LR
-    SCHEDULE WARMUP SMOOTHING CLIP SAVE_UPDATES KEEP AVERAGE AVERAGE_BY RISK_UPDATE RISK_LR CHECKPOINT BEAM LENPEN
-    GENERATE_TOKENS FREE_MB)
+VARIABLES=(SRC TGT ARCH SEED WORK RUN RAW_DIR MIRROR CHECKSUMS PYTHON USER_DIR WORKERS MERGES JOINED GPUS PRECISION
+    NODES DIVERSIFY TEACHER TEACHER_UPDATE TEACHER_RISK_UPDATE GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE PATIENCE
+    TRAIN_MINUTES CRITERION LR SCHEDULE WARMUP SMOOTHING CLIP SAVE_UPDATES KEEP AVERAGE AVERAGE_BY RISK_UPDATE RISK_LR
+    CHECKPOINT BEAM LENPEN GENERATE_TOKENS FREE_MB)
 DRY_RUN=0
 LOG=
 DEVICES=
@@ -76,7 +76,7 @@ set_defaults() {
     : "${USER_DIR:=$REPO/rnn_s2s_plugin}" "${JOINED:=1}" "${FREE_MB:=}"
     : "${CHECKSUMS:=$RECIPE_DIR/CHECKSUMS}" "${CHECKPOINT:=}" "${RUN:=}" "${DIVERSIFY:=0}" "${TEACHER:=$ARCH}"
     : "${GLOBAL_TOKENS:=4096}" "${MAX_TOKENS:=4096}" "${MAX_EPOCH:=0}" "${MAX_UPDATE:=0}" "${PATIENCE:=-1}"
-    : "${TEACHER_UPDATE:=$MAX_UPDATE}" "${TRAIN_MINUTES:=0}"
+    : "${TEACHER_UPDATE:=$MAX_UPDATE}" "${TEACHER_RISK_UPDATE:=0}" "${TRAIN_MINUTES:=0}"
     : "${CRITERION:=$([[ $USER_DIR == none ]] || echo fused_)label_smoothed_cross_entropy}"
     : "${LR:=0.001}" "${SCHEDULE:=polynomial_decay}" "${WARMUP:=400}" "${SMOOTHING:=0.1}" "${CLIP:=5}"
     : "${SAVE_UPDATES:=0}" "${KEEP:=10}" "${AVERAGE:=0}" "${AVERAGE_BY:=last}" "${RISK_UPDATE:=0}" "${RISK_LR:=0.0005}"
@@ -97,9 +97,10 @@ set_defaults() {
 
 # Folders that depend on the model: its run, that of minimum risk, and the data that it is trained on.
 set_paths() {
-    local data=
-    DIVERSE=$WORK/diverse/$TEACHER.$DIVERSIFY TRAIN_BIN=$BIN
-    ((!DIVERSIFY)) || data=.diverse$DIVERSIFY TRAIN_BIN=$DIVERSE/bin
+    local data='' kind=$DIVERSIFY
+    ((!TEACHER_RISK_UPDATE)) || kind+=.risk$TEACHER_RISK_UPDATE
+    DIVERSE=$WORK/diverse/$TEACHER.$kind TRAIN_BIN=$BIN
+    ((!DIVERSIFY)) || data=.diverse$kind TRAIN_BIN=$DIVERSE/bin
     : "${RUN:=$SRC-$TGT.$ARCH$data.seed$SEED}"
     RUN_DIR=$WORK/runs/$RUN
     RISK_DIR=$RUN_DIR/risk$RISK_UPDATE
@@ -108,7 +109,7 @@ set_paths() {
 check_values() {
     local name
     for name in SEED WORKERS MERGES GLOBAL_TOKENS MAX_TOKENS MAX_EPOCH MAX_UPDATE WARMUP SAVE_UPDATES NODES NODE_RANK \
-        KEEP AVERAGE BEAM GENERATE_TOKENS DIVERSIFY TEACHER_UPDATE RISK_UPDATE MASTER_PORT; do
+        KEEP AVERAGE BEAM GENERATE_TOKENS DIVERSIFY TEACHER_UPDATE TEACHER_RISK_UPDATE RISK_UPDATE MASTER_PORT; do
         [[ ${!name} =~ ^(0|[1-9][0-9]*)$ ]] || die "$name=${!name} is not a whole number"
     done
     ((${#SEED} <= 10 && SEED < 2 ** 32)) || die "SEED=$SEED must be below 2^32, $((2 ** 32))"
@@ -134,7 +135,11 @@ check_values() {
     done
     contains "$SRC-$TGT" "${PAIRS[@]}" || contains "$TGT-$SRC" "${PAIRS[@]}" ||
         die "SRC=$SRC, TGT=$TGT: this corpus has ${PAIRS[*]}, in both directions"
-    ((!RISK_UPDATE)) || [[ $USER_DIR != none ]] || die "RISK_UPDATE=$RISK_UPDATE needs the plugin, USER_DIR=none is without"
+    for name in RISK_UPDATE TEACHER_RISK_UPDATE; do
+        ((!${!name})) || [[ $USER_DIR != none ]] || die "$name=${!name} needs the plugin, USER_DIR=none is without"
+    done
+    ((!TEACHER_RISK_UPDATE || DIVERSIFY)) ||
+        die "TEACHER_RISK_UPDATE=$TEACHER_RISK_UPDATE is without teachers: give DIVERSIFY"
     ((!RISK_UPDATE)) || ! contains risk "${WANTED[@]}" || ! contains --rdrop-alpha "${EXTRA[@]%%=*}" ||
         die "RISK_UPDATE=$RISK_UPDATE: minimum risk has no --rdrop-alpha; train with it and RISK_UPDATE=0 first, then" \
             "run the stages from risk on without it"
