@@ -78,7 +78,7 @@ CASES = [
     Bad("negative epsilon", "train", ATTN + "--adam-eps -1", "--adam-eps -1.0: must be at least 0"),
     Bad("negative warmup", "train", ATTN + "--lr-scheduler inverse_sqrt --warmup-updates -1", "--warmup-updates -1"),
     Bad("one beta", "train", ATTN + "--adam-betas 0.9", "--adam-betas 0.9: must be two rates"),
-    Bad("a beta above 1", "train", ATTN + "--adam-betas (0.9,1.5)", "--adam-betas .0.9,1.5.: must be two rates"),
+    Bad("a beta of 1", "train", ATTN + "--adam-betas (1,0.9)", "--adam-betas .1,0.9.: must be two rates"),
     Bad("Adam in half precision", "train", ATTN + "--fp16-adam-stats", "--fp16-adam-stats is only supported"),
     Bad("all smoothed away", "train", FUSED + "--label-smoothing 1", "--label-smoothing must be .* below 1"),
     Bad("prefix below nothing", "train", FUSED + "--ignore-prefix-size -1", "--ignore-prefix-size must not"),
@@ -248,6 +248,7 @@ CASES = [
     # generation
     Bad("no test data", "generate", GENERATE + "--gen-subset test2", "test2 .*--gen-subset"),
     Bad("no beam", "generate", GENERATE + "--beam 0", "--beam"),
+    Bad("no temperature", "generate", GENERATE + "--temperature 0", "--temperature 0.0: must be above 0"),
     Bad("no length penalty", "generate", GENERATE + "--lenpen nan", "--lenpen nan: must be a number"),
     Bad("no penalty of unknown words", "generate", GENERATE + "--unkpen nan", "--unkpen nan: must be a number"),
     Bad("groups do not divide", "generate", GENERATE + "--beam 5 --diverse-beam-groups 2", "--?beam"),

@@ -1,5 +1,7 @@
 """A few rounds of every fault; ``python tests/faults.py`` does many."""
 
+import os
+
 import faults
 import pytest
 import torch
@@ -113,3 +115,11 @@ def test_folder_that_cannot_be_written_to_is_refused_before_training(train, tmp_
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"--save-dir .*file/checkpoints cannot be written to \(Not a directory\)"):
         train(tmp_path / "file" / "checkpoints")
+
+
+def test_checkpoints_and_copies_are_whole_on_the_disk_before_they_get_their_names(tmp_path, monkeypatch):
+    source, target, sizes = tmp_path / "a.pt", tmp_path / "b.pt", []
+    monkeypatch.setattr(os, "fsync", lambda number: sizes.append(os.fstat(number).st_size))
+    checkpoint_utils.torch_persistent_save({"a": torch.ones(2)}, str(source))
+    PathManager.copy(str(source), str(target), overwrite=True)
+    assert sizes == [source.stat().st_size] * 2

@@ -5,7 +5,7 @@ import gc
 import numpy as np
 import pytest
 from conftest import SHORT, SIZES, TINY_LSTM
-from fairseq.data import data_utils
+from fairseq.data import bucket_pad_length_dataset, data_utils
 from fairseq.data.indexed_dataset import MMapIndexedDataset
 
 from rnn_s2s_plugin.errors import UsageError
@@ -51,3 +51,7 @@ def test_nothing_is_printed_about_data_that_could_not_be_opened(index, corpus, t
         MMapIndexedDataset(str(tmp_path / "part"))
     gc.collect()
     assert not complaints
+
+
+def test_buckets_end_at_lengths_that_occur():
+    assert bucket_pad_length_dataset.get_buckets(np.array([1, 2, 4, 9]), 2).tolist() == [2, 9]

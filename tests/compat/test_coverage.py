@@ -3,9 +3,11 @@
 import math
 
 import pytest
+import torch
 from conftest import SHORT, SIZES
 from fairseq.hub_utils import GeneratorHubInterface
 
+from rnn_s2s_plugin.compat.coverage import log_coverage
 from rnn_s2s_plugin.errors import UsageError
 from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
 
@@ -13,6 +15,11 @@ from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
 @pytest.fixture
 def hub(checkpoint, corpus) -> GeneratorHubInterface:
     return RNNAttnModel.from_pretrained(str(checkpoint.parent), checkpoint.name, str(corpus.data))
+
+
+def test_a_word_that_was_never_read_costs_much_but_not_everything():
+    found = log_coverage(torch.tensor([[0.0], [1.0]]), torch.tensor([True, True]))
+    assert found.isfinite() and found < -80
 
 
 def coverage(weights: list, source: list, pad: int) -> float:

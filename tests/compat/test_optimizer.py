@@ -119,3 +119,20 @@ def test_apex_norm_stays(monkeypatch):
     monkeypatch.setattr(utils, "multi_tensor_total_norm", own)
     module.use_one_norm()
     assert utils.multi_tensor_total_norm is own
+
+
+def test_state_of_another_precision_is_converted():
+    p = torch.ones(3, requires_grad=True)
+    optimizer = Adam([p], lr=0.01)
+    p.grad = torch.ones(3)
+    optimizer.step()
+    optimizer.state[p]["exp_avg"] = optimizer.state[p]["exp_avg"].bfloat16()
+    optimizer.step()
+    assert optimizer.state[p]["exp_avg"].dtype == torch.float32
+
+
+def test_sparse_gradients_are_refused_by_fairseq():
+    p = torch.ones(3, requires_grad=True)
+    p.grad = torch.ones(3).to_sparse()
+    with pytest.raises(RuntimeError, match="does not support sparse gradients"):
+        Adam([p], lr=0.01).step()

@@ -28,7 +28,11 @@ def test_pharaoh_and_talp(write):
 
 @pytest.mark.parametrize(
     "text, one_based, sentence",
-    [("0-0\n1:2\n", False, "line 2 of .*'1:2' is no link"), ("0-1\n", True, "line 1 of .*0-1 is below position 1")],
+    [
+        ("0-0\n1:2\n", False, "line 2 of .*'1:2' is no link"),
+        ("0-1\n", True, "line 1 of .*0-1 is below position 1"),
+        ("1-0\n", True, "line 1 of .*1-0 is below position 1"),
+    ],
 )
 def test_what_is_no_alignment_is_named(write, text, one_based, sentence):
     with pytest.raises(UsageError, match=sentence):
@@ -40,6 +44,11 @@ def test_error_rate_of_the_definition():
     links = [frozenset({(0, 0), (2, 1), (3, 2)})]
     gold = [Gold(frozenset({(0, 0), (1, 1)}), frozenset({(0, 0), (1, 1), (2, 1)}))]
     assert agreement(links, gold) == pytest.approx((1 - (1 + 2) / (3 + 2), 2 / 3, 1 / 2))
+
+
+def test_error_rate_without_links():
+    assert agreement([frozenset()], [Gold(*[frozenset({(0, 0)})] * 2)]) == (1, 1, 0)
+    assert agreement([frozenset({(0, 0)})], [Gold(frozenset(), frozenset())]) == (1, 0, 1)
 
 
 def test_error_rate_of_other_numbers_of_sentences_is_refused():
@@ -55,9 +64,11 @@ def test_links_are_the_best_source_words_and_those_nearly_as_good():
     assert links_of(np.zeros((0, 3))) == frozenset()
 
 
-def test_links_beyond_the_sentence_are_named():
-    with pytest.raises(UsageError, match="line 7 of gold links words 1 and 2.*--one-based"):
-        check_positions([Gold(frozenset(), frozenset({(1, 2)}))], [(3, 2)], "gold", [7])
+@pytest.mark.parametrize("link", [(1, 2), (3, 1)])
+def test_links_beyond_the_sentence_are_named(link):
+    check_positions([Gold(frozenset(), frozenset({(2, 1)}))], [(3, 2)], "gold", [7])
+    with pytest.raises(UsageError, match=f"line 7 of gold links words {link[0]} and {link[1]}.*--one-based"):
+        check_positions([Gold(frozenset(), frozenset({link}))], [(3, 2)], "gold", [7])
 
 
 def test_entropy_in_bits():
@@ -70,6 +81,11 @@ def test_coverage():
     figures = coverage(weights, under=0.2, over=2.0)
     assert figures.mean == pytest.approx(3 / 4)
     assert (figures.under, figures.over) == (2 / 4, 1 / 4)
+
+
+def test_possible_links_of_an_output_count_as_its_links(write, capsys):
+    main(["aer", write("gold", "0-0 1-1\n"), write("made", "0-0 1p1\n")])
+    assert "AER 0.0000  precision 1.0000  recall 1.0000" in capsys.readouterr().out
 
 
 def test_aer_command(write, capsys):

@@ -56,6 +56,12 @@ def test_lengths(files, tmp_path, capsys):
     assert plot.read_text().startswith("<?xml")
 
 
+def test_sentences_longer_than_every_bound_have_a_bucket(files, capsys):
+    main(["lengths", files["good"], "--remove-bpe", "--buckets", "3"])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[:-2] for line in lines if line and line[-1] == "1.000"] == [[">", "3", "2"]]
+
+
 def test_compare(files, capsys):
     main(["compare", f"good={files['good']}", f"bad={files['bad']}", "--remove-bpe", "--samples", "200"])
     _, good, bad, signature = capsys.readouterr().out.splitlines()
@@ -63,6 +69,8 @@ def test_compare(files, capsys):
     assert float(good.split()[1]) > float(bad.split()[1])
     assert 0 < float(bad.split()[-1]) <= 0.2
     assert "bs:200" in signature and "tok:none" in signature
+    main(["compare", files["bad"], files["good"], "--reference", files["ref"], "--remove-bpe", "--samples", "200"])
+    assert 0 < float(capsys.readouterr().out.splitlines()[2].split()[-1]) <= 0.2  # better than the baseline
 
 
 def test_an_output_does_not_differ_from_itself(files, capsys):
@@ -79,6 +87,7 @@ def test_an_output_does_not_differ_from_itself(files, capsys):
         (["compare", "{bad}", "{bad}", "--reference", "{good}"], "translations, but there are"),
         (["lengths", "{bad}", "--reference", "{ref}"], "--source FILE is missing"),
         (["lengths", "{good}", "--buckets", "5,3"], "--buckets must be increasing"),
+        (["lengths", "{good}", "--buckets", "0,3"], "--buckets must be"),
         (["lengths", "no-such-file"], "no-such-file cannot be read"),
         (["lengths", "{none}", "--source", "{none}", "--reference", "{none}"], "no sentences in .*none: it is empty"),
         (["compare", "{none}", "{none}", "--reference", "{none}"], "no sentences in .*none: it is empty"),

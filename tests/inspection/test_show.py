@@ -47,6 +47,8 @@ def test_page_holds_what_the_model_did(rich, corpus, fairseq, tmp_path, capsys):
         assert (sentence["targetText"], sentence["score"]) == (text, pytest.approx(float(score), abs=1e-3))
         assert sentence["reference"] == corpus.lines("test", "tgt")[number]
         assert sentence["source"] == [*corpus.lines("test", "src")[number].split(), "</s>"]
+        scores = [float(score) for score in generated.field("P")[number].split()]
+        assert sentence["probabilities"] == pytest.approx([2**score for score in scores], abs=1e-3)
         heads = sentence["attention"]
         assert len(heads) == 2 and len(heads[0]) == len(sentence["target"]) == len(sentence["probabilities"])
         printed = [[float(p) for p in row.split(",")] for row in generated.field("A")[number].split()]
@@ -90,6 +92,7 @@ def test_pictures(rich, corpus, tmp_path):
         assert once[f"{name}.svg"].startswith(b"<?xml") and b"<path" in once[f"{name}.svg"]
     (sentence, _) = data_of(tmp_path / "index.html")["sentences"]
     assert sentence["targetText"] == sentence["reference"] == corpus.lines("test", "tgt")[4]
+    assert sentence["score"] == pytest.approx(np.mean(np.log2(sentence["probabilities"])), abs=0.01)
 
 
 def test_subwords_are_joined_on_request(fairseq, tmp_path, capsys):

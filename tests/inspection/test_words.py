@@ -29,6 +29,7 @@ def test_without_a_scheme_every_piece_is_a_word():
 
 def test_the_end_of_a_sentence_is_never_joined():
     assert join_pieces(["un@@", END], "@@ ").texts == ["un", END]
+    assert join_pieces(["▁a", END, "b"], "sentencepiece").texts == ["a", END, "b"]
     assert join_pieces([END], "@@ ") == ([END], [[0]])
 
 
