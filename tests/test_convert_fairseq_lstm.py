@@ -1,10 +1,12 @@
 """fairseq's own ``lstm``, trained by its own command, and what it becomes."""
 
+from argparse import Namespace
+
 import pytest
 import torch
 from conftest import SIZES
 
-from rnn_s2s_plugin.convert_fairseq_lstm import convert
+from rnn_s2s_plugin.convert_fairseq_lstm import convert, convert_options
 from rnn_s2s_plugin.errors import UsageError
 
 LSTM = (
@@ -38,6 +40,28 @@ def test_converted_model_gives_the_same_scores_and_translations(variant, train, 
         assert [float(score) for _, score, _ in lines[1]] == pytest.approx(
             [float(score) for _, score, _ in lines[0]], abs=1e-5
         )
+
+
+def test_rates_are_kept_and_the_optimizer_is_not(train, tmp_path):
+    old, new = tmp_path / "checkpoint_last.pt", tmp_path / "converted.pt"
+    rates = "--dropout 0.2 --decoder-dropout-in 0.3 --decoder-dropout-out 0.4".split()
+    train(tmp_path, *LSTM, "--decoder-out-embed-dim", 16, *rates)
+    convert(str(old), str(new))
+    state = torch.load(new, weights_only=True)
+    model = state["cfg"]["model"]
+    assert [model[name] for name in ("dropout", "embed_dropout", "output_dropout")] == [0.2, 0.3, 0.4]
+    assert state["last_optimizer_state"] is None
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_embeddings_shared_by_all_stay_so(shared):
+    sizes = dict.fromkeys("encoder_embed_dim encoder_hidden_size decoder_embed_dim decoder_hidden_size".split(), 8)
+    rates = {"dropout": 0.2, "decoder_dropout_in": 0.3, "decoder_dropout_out": 0.4}
+    old = Namespace(**sizes, **rates, encoder_layers=1, decoder_layers=1, encoder_bidirectional=False)
+    old.decoder_attention, old.adaptive_softmax_cutoff, old.share_all_embeddings = "1", None, shared
+    matrix = torch.zeros(9, 8)
+    new = convert_options(old, {"decoder.output.weight": matrix, "decoder.embed.embedding.weight": matrix})
+    assert new["share_decoder_input_output_embed"] and new["share_all_embeddings"] == shared
 
 
 def test_average_of_parameters_is_converted(train, tmp_path):

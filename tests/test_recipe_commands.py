@@ -239,6 +239,35 @@ def test_checkpoints_vocabularies_and_time(tmp_path):
     assert "--joined-dictionary" in recipe(tmp_path, "--dry-run", "binarize").stdout
 
 
+def test_learning_rate_falls_to_the_last_update(tmp_path):
+    settings = {"MAX_UPDATE": 5000, "RUN": "x"}
+    printed = recipe(tmp_path, "-n", "train", **settings).stdout
+    assert "--warmup-updates 400 " in printed and "--total-num-update 5000 " in printed
+    assert "--total-num-update" not in recipe(tmp_path, "-n", "train", **settings, SCHEDULE="fixed").stdout
+    risk = recipe(tmp_path, "-n", "risk", **settings, RISK_UPDATE=50).stdout
+    assert "--lr 0.0005 " in risk and "--warmup-updates 0 " in risk and "--total-num-update 50 " in risk
+
+
+def test_nodes_without_gpus_use_gloo(tmp_path):
+    printed = recipe(tmp_path, "-n", "train", NODES=2, NODE_RANK=1, RUN="x").stdout
+    assert "--distributed-world-size 2 --distributed-rank 1 " in printed and "--distributed-backend gloo " in printed
+
+
+def test_translations_older_than_their_model_are_made_anew(tmp_path):
+    run_dir = tmp_path / "runs/mine"
+    results = run_dir / "checkpoint_best.beam5.lenpen1"
+    results.mkdir(parents=True)
+    model, text = run_dir / "checkpoint_best.pt", results / "test_2016_flickr.txt"
+    for path, stamp in ((model, 1000), (text, 2000)):
+        path.touch()
+        os.utime(path, (stamp, stamp))
+    printed = recipe(tmp_path, "-n", "generate", RUN="mine").stdout
+    assert f"already there: {text}" in printed and "test_2016_flickr=" not in printed
+    os.utime(model, (3000, 3000))
+    printed = recipe(tmp_path, "-n", "generate", RUN="mine").stdout
+    assert "already there" not in printed and " test_2016_flickr=test " in printed
+
+
 def test_a_checkpoint_to_translate_with_is_neither_averaged_nor_trained_further(tmp_path):
     settings = {"CHECKPOINT": "mine.pt", "AVERAGE": 2, "RISK_UPDATE": 5}
     printed = recipe(tmp_path, "--dry-run", "average", "risk", "generate", **settings).stdout

@@ -8,6 +8,7 @@ import random
 import re
 import subprocess
 import sys
+import urllib.error
 from itertools import product
 from pathlib import Path
 
@@ -86,6 +87,29 @@ def test_fetch_goes_on_after_an_answer_in_pieces_was_cut(tmp_path, raw, server, 
     assert [name for name, _ in server.requests] == ["val.en.gz", "val.en.gz"]
 
 
+def test_fetch_begins_anew_where_a_part_is_too_long(tmp_path, raw, server, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [])
+    whole = (raw / "val.en.gz").read_bytes()
+    (tmp_path / "val.en.gz.part").write_bytes(whole + b"more")
+    fetch_one(f"{server.url}/val.en.gz", tmp_path)
+    assert (tmp_path / "val.en.gz").read_bytes() == whole
+
+
+@pytest.mark.parametrize("code, requests", [(503, 3), (404, 1)])
+def test_fetch_tries_again_only_where_the_server_is_at_fault(tmp_path, monkeypatch, code, requests):
+    asked = []
+
+    def answer(url, part, timeout):
+        asked.append(url)
+        raise urllib.error.HTTPError(url, code, "why", {}, None)
+
+    monkeypatch.setattr(fetch, "continue_download", answer)
+    monkeypatch.setattr(fetch.time, "sleep", lambda seconds: None)
+    with pytest.raises(files.RecipeError, match=f"{code} why"):
+        fetch.download("http://x/y", tmp_path / "y.part", 3, 1)
+    assert len(asked) == requests
+
+
 def test_lines_end_with_a_newline_only(tmp_path):
     path = tmp_path / "odd.gz"
     path.write_bytes(gzip.compress("\ufeffone\r\ntwo\u2028halves\nthr\ree\x0c!\n\nlast".encode()))
@@ -129,6 +153,23 @@ def test_text_steps():
     assert text.detokenize(["it &apos;s a well @-@ known &quot; x &quot; ."], "en") == ['it\'s a well-known "x".']
     with pytest.raises(files.RecipeError, match="unknown text step 'tokenise'"):
         text.step("tokenise", "en")
+
+
+def test_sides_are_counted_and_compared_with_what_was_published(tmp_path, capsys):
+    for lang in "lr":
+        (tmp_path / f"train.{lang}").write_text("a\nb")  # the last line counts
+    corpus.check(tmp_path, ["l", "r"], ["train:2", "train"])
+    assert capsys.readouterr() == ("train: 2 pairs\n" * 2, "")
+    corpus.check(tmp_path, ["l", "r"], ["train:3"])
+    assert capsys.readouterr().err == "train: 2 pairs (the published corpus has 3)\n"
+
+
+def test_only_what_was_replaced_is_warned_of(tmp_path, capsys):
+    (tmp_path / "x").write_text("a\ufffd\nb\n", encoding="utf-8")
+    assert list(files.read_lines(tmp_path / "x", mend=True)) == ["a\ufffd", "b"] and not capsys.readouterr().err
+    (tmp_path / "x").write_bytes(b"a\xff\nb\n")
+    assert list(files.read_lines(tmp_path / "x", mend=True)) == ["a\ufffd", "b"]
+    assert "warning: 1 lines of" in capsys.readouterr().err
 
 
 def test_filter_and_split(tmp_path):
@@ -184,6 +225,23 @@ def test_tokenized_bleu_is_multi_bleu_and_fairseq_score(tmp_path, capsys, monkey
     assert float(printed[1]) == pytest.approx(result["bleu_tokenized"], abs=0.011)
 
 
+@pytest.mark.parametrize("reference, tokenized", [("it's well-known.", False), ("it &apos;s well @-@ known .", True)])
+def test_references_are_detokenized_where_the_corpus_comes_tokenized(tmp_path, reference, tokenized):
+    tokens = "it &apos;s well @-@ known ."
+    for name, line in (("out", f"H-0\t-1\t{tokens}"), ("tok", tokens), ("raw", reference)):
+        (tmp_path / name).write_text(line + "\n")
+    result = score.score(*(str(tmp_path / name) for name in ("out", "tok", "raw")), "en", False, tokenized)
+    assert result["chrf"] == 100
+
+
+def test_case_counts_unless_lowercased(tmp_path):
+    for name, line in (("out", "H-0\t-1\ta dog in the park"), ("ref", "A Dog in the Park")):
+        (tmp_path / name).write_text(line + "\n")
+    for lowercase in (True, False):
+        result = score.score(*(str(tmp_path / name) for name in ("out", "ref", "ref")), "en", lowercase, False)
+        assert (result["sacrebleu"] == result["chrf"] == 100) == lowercase
+
+
 def test_hypotheses_of_all_sentences_or_none(tmp_path):
     path = tmp_path / "out"
     path.write_text("H-1\t-1\tgro@@ ße x@@\nH-0\t-2\tb\nH-0\t-1\ta@@ b c\n")
@@ -195,6 +253,27 @@ def test_hypotheses_of_all_sentences_or_none(tmp_path):
     path.write_text("H-0\t-1\ta\n")
     with pytest.raises(files.RecipeError, match="has 1 hypotheses, but .* has 2 lines"):
         score.score(str(path), str(tmp_path / "ref"), str(tmp_path / "ref"), "de", True, False)
+
+
+def test_last_checkpoint_of_an_epoch_is_that_at_its_end(tmp_path):
+    for name in ("_1_900", "1", "_2_1000", "_2_1500", "2", "_3_2000", "_last", "_best"):
+        (tmp_path / f"checkpoint{name}.pt").touch()
+    chosen = average_checkpoints.last_checkpoints(tmp_path, 4)
+    assert [path.stem for path in chosen] == [f"checkpoint{name}" for name in ("_2_1000", "_2_1500", "2", "_3_2000")]
+
+
+def test_best_checkpoints_by_what_should_rise(tmp_path):
+    for name in ("bleu_9.5001", "bleu_10.2003", "bleu_30.1002"):
+        (tmp_path / f"checkpoint.best_{name}.pt").touch()
+    best = average_checkpoints.best_checkpoints(tmp_path, 2)
+    assert [path.stem[16:] for path in best] == ["bleu_30.1002", "bleu_10.2003"]
+
+
+def test_average_of_half_precision_does_not_overflow(tmp_path):
+    paths = [tmp_path / f"{number}.pt" for number in range(2)]
+    for path in paths:
+        torch.save({"model": {"w": torch.full((2,), 60000.0, dtype=torch.float16)}}, path)
+    assert average_checkpoints.average(paths)["model"]["w"].tolist() == [60000, 60000]
 
 
 def test_average_checkpoints(tmp_path):

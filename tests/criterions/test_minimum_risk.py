@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 from fairseq.criterions.label_smoothed_cross_entropy import LabelSmoothedCrossEntropyCriterion
+from fairseq.logging import metrics
 from fairseq.tasks.language_modeling import LanguageModelingConfig, LanguageModelingTask
 from fairseq.tasks.translation import TranslationConfig, TranslationTask
 from harness.options import SMALL
@@ -144,6 +145,20 @@ def test_accuracy_is_counted_in_training_too(subject):
     assert (int(logged["n_correct"]), int(logged["total"])) == (int(expected["n_correct"]), expected["total"])
 
 
+def test_prefix_counts_for_no_accuracy(subject):
+    _, _, logged = criterion(report_accuracy=True, ignore_prefix_size=1)(subject.model.train(), subject.sample)
+    assert int(logged["total"]) == sum(len(target) - 1 for target in subject.targets)
+
+
+def test_risk_is_logged_as_the_mean_of_a_sentence(subject):
+    logged = [criterion()(subject.model.train(), subject.sample)[2] for _ in range(2)]
+    with metrics.aggregate() as means:
+        MinimumRiskCriterion.reduce_metrics(logged)
+    sentences = 2 * len(subject.targets)
+    assert means["risk"].avg == pytest.approx(sum(float(one["risk"]) for one in logged) / sentences)
+    assert means["risk"].count == sentences
+
+
 def test_divides_by_sentences_where_asked(subject):
     sizes = [criterion(sentence_avg=mean)(subject.model.train(), subject.sample)[1] for mean in (True, False)]
     assert sizes == [len(subject.targets), sum(map(len, subject.targets))]
@@ -185,6 +200,7 @@ def test_bleu_is_that_of_lin_and_och(words, reference):
     [
         ({"risk_candidates": 1}, "--risk-candidates must be at least 2, got 1"),
         ({"risk_sharpness": 0.0}, "--risk-sharpness must be a number above 0, got 0"),
+        ({"risk_sharpness": float("inf")}, "--risk-sharpness must be a number above 0, got inf"),
         ({"risk_sharpness": float("nan")}, "--risk-sharpness must be a number above 0, got nan"),
         ({"risk_token_loss": -1.0}, "--risk-token-loss must be a number of at least 0, got -1"),
     ],

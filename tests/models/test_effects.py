@@ -48,6 +48,12 @@ def refuse(arch: str, overrides: dict) -> None:
     MODELS[PRESETS[arch][0] if arch in PRESETS else arch].check_new_options(Namespace(**given))
 
 
+def test_attention_and_deep_models_use_dropout():
+    refuse("rnn_attn", {**BOTH, "dropout": 0.5, "bridge": "last"})
+    none = {"embed_dropout": 0.0, "output_dropout": 0.0, "variational_dropout": True}
+    refuse("rnn_attn", {**none, "dropout": 0.5, "decoder_layers": 2})
+
+
 @pytest.mark.parametrize("arch, overrides, ignored", IGNORED, ids=str)
 def test_ignored_option_is_refused(arch, overrides, ignored):
     with pytest.raises(UsageError) as caught:

@@ -7,6 +7,7 @@ import torch
 from fairseq.data import Dictionary
 
 from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
+from rnn_s2s_plugin.modules.conv_attention import CausalConv
 
 DICTIONARY = Dictionary()
 for word in "abcdefgh":
@@ -33,3 +34,8 @@ def test_with_norms_recurrent_layers_start_as_in_pytorch():
     model = build(layer_norm=True)
     (layer,) = model.decoder.stack.layers
     assert layer.rnn.weight_ih_l0.abs().max() <= 256**-0.5
+
+
+def test_a_depthwise_convolution_stays_the_identity():
+    (conv,) = (module for module in build(context_conv="depthwise").modules() if isinstance(module, CausalConv))
+    assert torch.equal(conv.proj.weight, torch.eye(len(conv.proj.weight)))

@@ -18,6 +18,7 @@ from rnn_s2s_plugin.models.rnn_lm import RNNLanguageModel
 COMBINATIONS = [
     ({"attention": "dot", "decoder_hidden_size": 6}, "--attention dot", "6", "8", "--attention general"),
     ({"attention_heads": 3}, "--attention-heads 3"),
+    ({"attention": "concat", "attention_dim": 6, "attention_heads": 3}, "--attention-heads 3", "8"),
     ({"attention": "concat", "attention_dim": 5, "attention_heads": 2}, "--attention-heads 2", "5"),
     ({"attention": "general", "attention_location_filters": 2}, "--attention-location-filters", "concat", "general"),
     ({"attention": "none", "attention_location_filters": 2}, "--attention-location-filters", "none"),
@@ -98,6 +99,11 @@ def test_every_number_has_a_range():
         kinds = (field.type, *getattr(field.type, "__args__", ()))
         if int in kinds or float in kinds:
             assert name in checked, name
+
+
+def test_one_file_named_twice_is_one_file():
+    both = {"encoder_embed_path": "vectors", "decoder_embed_path": "vectors", "encoder_embed_dim": 6}
+    assert completed("rnn_attn", {**SMALL, **both, "share_all_embeddings": True}).encoder_embed_path == "vectors"
 
 
 def build(overrides, source=SOURCE, target=TARGET):
