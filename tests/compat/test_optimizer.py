@@ -1,6 +1,7 @@
 """Adam as one kernel, and the norm of all gradients, against fairseq's own and the definitions."""
 
 import copy
+import inspect
 from functools import partial
 
 import pytest
@@ -16,10 +17,7 @@ SETTINGS = {"lr": 0.01, "betas": (0.9, 0.98), "eps": 1e-3, "weight_decay": 0.1} 
 
 def fairseqs_own(optimizer):
     """The step as fairseq has it, under PyTorch's and the plugin's wrappers."""
-    step = type(optimizer).step
-    while hasattr(step, "__wrapped__"):
-        step = step.__wrapped__
-    return step(optimizer)
+    return inspect.unwrap(type(optimizer).step)(optimizer)
 
 
 def parameters(precision=torch.float32):
