@@ -31,15 +31,19 @@ from .values import refuse_bad_values
 
 TASKS_OF_OTHER_MODELS = ("multilingual_translation", "semisupervised_translation", "online_backtranslation")
 
-# This task reads its options from an attribute that fairseq does not give it.
-TranslationFromPretrainedBARTTask.args = property(lambda task: task.cfg)
-
 # --bpe characters and --bpe bytes have no options, so fairseq has not told hydra that they exist, and every command
 # with one of them ends in hydra's traceback.
 for subwords in ("characters", "bytes"):
     if subwords not in REGISTRIES["bpe"]["dataclass_registry"]:
         REGISTRIES["bpe"]["dataclass_registry"][subwords] = FairseqDataclass
         ConfigStore.instance().store(name=subwords, group="bpe", node=FairseqDataclass(_name=subwords))
+
+
+@mend(TranslationFromPretrainedBARTTask, "__init__")
+def keep_the_options(original, task, args, *dictionaries):
+    """The task reads its options from an attribute that fairseq does not give it."""
+    original(task, args, *dictionaries)
+    task.args = args
 
 
 @mend(dataclass_utils, "merge_with_parent")

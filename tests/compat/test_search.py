@@ -42,7 +42,7 @@ def test_sacrebleu_is_computed_where_it_is_asked_for(fairseq, corpus, checkpoint
 
 
 def test_a_language_as_the_last_word(train, fairseq, corpus, tmp_path):
-    """fairseq's task for it fails with every model; BLEU, in minimum risk, does not count that word."""
+    """fairseq's task for it fails with every model."""
     task = "--task translation_from_pretrained_bart --langs src,tgt -s src -t tgt".split()
     train(tmp_path, *task)
     model = tmp_path / "checkpoint_last.pt"

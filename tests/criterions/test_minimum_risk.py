@@ -188,6 +188,18 @@ def test_unknown_words_are_errors(subject, word, error, monkeypatch):
     assert float(candidates.risk) == pytest.approx(error)
 
 
+def test_words_that_are_no_part_of_a_translation_do_not_count(subject, monkeypatch):
+    """What fairseq-generate leaves out, such as the language that some tasks begin with."""
+    language, a, b = (TARGET.index(word) for word in "cab")
+    found = [{"tokens": torch.tensor([language, a]), "score": torch.tensor(-1.0)}] * 5
+    monkeypatch.setattr(TASK, "build_generator", lambda *_: Namespace(symbols_to_strip_from_output={language}))
+    monkeypatch.setattr(TASK, "inference_step", lambda *_: [found])
+    for target, error in (([language, a], 0.0), ([language, b], 1.0)):
+        candidates = criterion()._find_candidates(subject.model, {"target": torch.tensor([target])})
+        assert float(candidates.risk) == pytest.approx(error)
+    subject.model.eval()
+
+
 @pytest.mark.parametrize("words", ["a b c d e f", "a b c d", "a", "b", "x y", "", "a a a a", "f e d c b a"])
 @pytest.mark.parametrize("reference", ["a b c d e f", "a b", "a"])
 def test_bleu_is_that_of_lin_and_och(words, reference):
