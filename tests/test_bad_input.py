@@ -41,7 +41,8 @@ SKIP_ALL = "--max-source-positions 1 --skip-invalid-size-inputs-valid-test"
 CASES = [
     # options of training
     Bad("no architecture", "train", TRAIN, "--arch is missing"),
-    Bad("unknown architecture", "train", TRAIN + "--arch rnn_atn", "--arch.*invalid choice: 'rnn_atn'"),
+    Bad("unknown architecture", "train", TRAIN + "--arch rnn_atn", "--arch.*no rnn_atn: did you mean rnn_attn or"),
+    Bad("an architecture like no other", "train", TRAIN + "--arch xyz", "--arch.*there is no xyz: --help lists ours"),
     Bad("unknown cell", "train", ATTN + "--cell gruu", "--cell must be one of lstm, gru, .*, got 'gruu'"),
     Bad("unknown attention", "train", ATTN + "--attention bahdanau", "--attention: invalid choice: 'bahdanau'"),
     Bad("unknown convolution", "train", ATTN + "--context-conv deep", "--context-conv: invalid choice: 'deep'"),

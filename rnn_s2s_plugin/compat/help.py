@@ -1,10 +1,12 @@
-"""``--help`` lists our architectures and the options of everything that is chosen."""
+"""``--help`` lists our architectures and the options of everything that is chosen, with their defaults."""
 
 import argparse
 import sys
+from difflib import get_close_matches
+from typing import Any, Callable, Dict, Optional
 
 from fairseq import options
-from fairseq.models import ARCH_MODEL_REGISTRY
+from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 
 from ..errors import UsageError
 from .mending import mend
@@ -24,9 +26,19 @@ def list_everything(original, parser, *args, **kwargs):
 def _list_architectures(parser: argparse.ArgumentParser) -> None:
     """Ours alone: fairseq has 200."""
     option = parser._option_string_actions.get("--arch")
-    if option is not None:
+    if option is not None and option.default is None:  # fairseq-generate has wav2vec2
         ours = [name for name, model in ARCH_MODEL_REGISTRY.items() if is_ours(model)]
         option.help = f"model architecture: {', '.join(ours)}; or one of fairseq's own"
+        option.type = _known_architecture
+
+
+def _known_architecture(name: str) -> str:
+    """The name itself; argparse's own error lists all 200 others."""
+    if name not in ARCH_MODEL_REGISTRY:
+        near = get_close_matches(name, ARCH_MODEL_REGISTRY)
+        hint = f"did you mean {' or '.join(near)}?" if near else "--help lists ours"
+        raise argparse.ArgumentTypeError(f"there is no {name}: {hint}")
+    return name
 
 
 def _answer_help_last(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +53,7 @@ def _answer_help_last(parser: argparse.ArgumentParser) -> None:
         arguments = sys.argv[1:] if arguments is None else arguments
         others = [argument for argument in arguments if argument not in HELP]
         parsed, unknown = parse(others, namespace)
+        parser.formatter_class = _formatter(parser, getattr(parsed, "arch", None))
         if getattr(parsed, "arch", "not an option of this command") is None:
             parser.epilog = "Give --arch NAME, --criterion NAME, … as well, and --help lists their options, too."
             parse(arguments, namespace)  # ends here if it is asked for help
@@ -48,3 +61,48 @@ def _answer_help_last(parser: argparse.ArgumentParser) -> None:
         return parsed, unknown
 
     parser.parse_known_args = first_time
+
+
+def _formatter(parser: argparse.ArgumentParser, arch: Optional[str]) -> Callable[..., argparse.HelpFormatter]:
+    """Makes the formatter of the help, if it is asked for, after all options were added."""
+
+    def formatter(**settings):
+        if arch == parser.get_default("arch"):
+            _hide_options_of_model(parser)
+        return WithDefaults(_model_defaults(arch), **settings)
+
+    return formatter
+
+
+def _hide_options_of_model(parser: argparse.ArgumentParser) -> None:
+    """fairseq-generate has a hundred of wav2vec2, for the one task that needs such a model to start."""
+    for group in parser._action_groups:
+        for action in group._group_actions if group.title == "Model-specific configuration" else ():
+            action.help = argparse.SUPPRESS
+
+
+def _model_defaults(arch: Optional[str]) -> Dict[str, Any]:
+    """Those of the options of one of our architectures or presets."""
+    model, preset = ARCH_MODEL_REGISTRY.get(arch), argparse.Namespace()
+    if not is_ours(model):
+        return {}
+    ARCH_CONFIG_REGISTRY[arch](preset)
+    return {**vars(getattr(model, "__dataclass")()), **vars(preset)}
+
+
+class WithDefaults(argparse.HelpFormatter):
+    """Ends the text of every option that has a default with it; those of the model's options are ``of_model``."""
+
+    def __init__(self, of_model: Dict[str, Any], **settings):
+        super().__init__(**settings)
+        self.of_model = of_model
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        of_parser = None if action.nargs == 0 else action.default  # flags have 0
+        default = self.of_model.get(action.dest, of_parser)
+        nothing = default is None or default is False or default in ("", argparse.SUPPRESS)
+        if nothing or "default:" in action.help or "defaults to" in action.help:
+            return action.help
+        values = default if isinstance(default, (list, tuple)) else ["on" if default is True else default]
+        text = ",".join(map(str, values)).replace("%", "%%")
+        return f"{action.help} (default: {text})"

@@ -25,4 +25,23 @@ def test_help_lists_architectures_and_the_options_of_what_is_chosen(fairseq_proc
 
 
 def test_help_of_commands_without_architecture(fairseq_process):
-    assert {"--coverage-penalty", "--left-pad-source"} <= options_in(help_text(fairseq_process, "generate"))
+    found = options_in(help_text(fairseq_process, "generate"))
+    assert {"--coverage-penalty", "--left-pad-source"} <= found
+    assert "--quantizer-depth" not in found  # of wav2vec2, fairseq's default
+
+
+def test_help_shows_the_defaults_of_a_preset(fairseq_process):
+    words = help_text(fairseq_process, "train", "--arch", "rnn_attn_multi30k", "--optimizer", "adam").split()
+    text = " ".join(words)
+    for sentence in (
+        "encoder embedding dims (default: 128)",  # of the preset
+        "width of the location filters, odd (default: 15)",  # of the architecture
+        "the output of the last and the querying layer (default: on)",
+        "dropout on attention weights (default: 0.0)",
+        "dropout on embeddings (default: --dropout)",
+        "betas for Adam optimizer (default: 0.9,0.999)",
+        "default FP16 loss scale (default: 128)",
+        "use the decoder embedding as output matrix --share-all-embeddings",  # a flag that is off
+        "8-bit integer matrices, CPU only; for a trained model",
+    ):
+        assert sentence in text, sentence
