@@ -302,6 +302,7 @@ CASES = [
     Bad("results of lines", "interactive", GENERATE + "--results-path {new}", "--results-path .* redirect the output"),
     Bad("shards of lines", "interactive", GENERATE + "--num-shards 2", "--num-shards is for fairseq-generate"),
     Bad("weight of nothing", "generate", GENERATE + "--lm-weight 0.5", "--lm-weight needs --lm-path"),
+    Bad("dropout of training", "generate", GENERATE + "--retain-dropout --dropout 0.3", "--dropout .*'dropout': "),
     Bad("coverage rewarded", "generate", GENERATE + "--coverage-penalty -1", "--coverage-penalty -1.0: must be"),
     Bad("coverage of references", "generate", GENERATE + "--coverage-penalty 1 --score-reference", "--score-reference"),
     Bad("coverage by nothing", "generate", "{data} --path {basic} --coverage-penalty 1", "a model with attention"),

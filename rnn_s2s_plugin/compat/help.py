@@ -10,7 +10,7 @@ from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 
 from ..errors import UsageError
 from .mending import mend
-from .options import is_ours
+from .options import is_ours, options_of_model
 
 HELP = ("-h", "--help")
 
@@ -68,17 +68,11 @@ def _formatter(parser: argparse.ArgumentParser, arch: Optional[str]) -> Callable
 
     def formatter(**settings):
         if arch == parser.get_default("arch"):
-            _hide_options_of_model(parser)
+            for action in options_of_model(parser):  # in fairseq-generate a hundred of wav2vec2
+                action.help = argparse.SUPPRESS
         return WithDefaults(_model_defaults(arch), **settings)
 
     return formatter
-
-
-def _hide_options_of_model(parser: argparse.ArgumentParser) -> None:
-    """fairseq-generate has a hundred of wav2vec2, for the one task that needs such a model to start."""
-    for group in parser._action_groups:
-        for action in group._group_actions if group.title == "Model-specific configuration" else ():
-            action.help = argparse.SUPPRESS
 
 
 def _model_defaults(arch: Optional[str]) -> Dict[str, Any]:

@@ -4,7 +4,7 @@ import argparse
 import copy
 import os
 from importlib.util import find_spec
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 import torch
 from fairseq import models, options
@@ -104,6 +104,7 @@ def correct_options(original, parser, *args, **kwargs):
     elif hasattr(namespace, "buffer_size"):  # fairseq-interactive
         mend_interactive()
     elif hasattr(namespace, "nbest"):  # fairseq-generate
+        _refuse_options_of_the_model(parser, namespace)
         _divide_sentences_among_shards(namespace)
         _score_with_sacrebleu(namespace)
     return parsed
@@ -112,6 +113,23 @@ def correct_options(original, parser, *args, **kwargs):
 def is_ours(model: Optional[type]) -> bool:
     """Whether a class of models, as fairseq has registered it, is one of this package."""
     return hasattr(model, "check_new_options")
+
+
+def options_of_model(parser: argparse.ArgumentParser) -> List[argparse.Action]:
+    """Those of the --arch, once fairseq has added them."""
+    groups = [group for group in parser._action_groups if group.title == "Model-specific configuration"]
+    return [action for group in groups for action in group._group_actions]
+
+
+def _refuse_options_of_the_model(parser: argparse.ArgumentParser, namespace: argparse.Namespace) -> None:
+    """fairseq-generate accepts and ignores them; only tasks of audio need them to start."""
+    given = [action.option_strings[0] for action in options_of_model(parser) if hasattr(namespace, action.dest)]
+    if given and not namespace.task.startswith("audio"):
+        name = given[0].lstrip("-").replace("-", "_")
+        raise UsageError(
+            f"{given[0]} is an option of training, and a checkpoint has its own; where it can be changed, "
+            f"give --model-overrides \"{{'{name}': …}}\""
+        )
 
 
 def _replace_unk_with_alignment(namespace: argparse.Namespace) -> None:
