@@ -331,6 +331,7 @@ CASES = [
     ),
     Bad("prefix of lines", "interactive", GENERATE + "--prefix-size 1", "--prefix-size is for fairseq-generate"),
     Bad("all sentences skipped", "generate", GENERATE + SKIP_ALL, "every sentence of test .*--max-source-positions"),
+    Bad("8 bits, validated", "validate", GENERATE + "--model-overrides {{'int8':True}}", "int8 is for generation"),
     Bad("all skipped, validated", "validate", GENERATE + SKIP_ALL + " --max-tokens 400", "every sentence of valid is"),
     Bad("all skipped, trained", "train", ATTN + SKIP_ALL, "every sentence of train is too long"),
     Bad(

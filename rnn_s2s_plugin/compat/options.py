@@ -107,6 +107,8 @@ def correct_options(original, parser, *args, **kwargs):
         _refuse_options_of_the_model(parser, namespace)
         _divide_sentences_among_shards(namespace)
         _score_with_sacrebleu(namespace)
+    elif not hasattr(namespace, "context_window"):  # fairseq-validate: that is fairseq-eval-lm's
+        _refuse_int8_in_validation(namespace)
     return parsed
 
 
@@ -166,6 +168,12 @@ def _score_with_sacrebleu(namespace: argparse.Namespace) -> None:
     """--sacrebleu, which fairseq's own warning recommends, does nothing but silence that warning."""
     if namespace.sacrebleu and namespace.scoring == "bleu":  # the default
         namespace.scoring = "sacrebleu"
+
+
+def _refuse_int8_in_validation(namespace: argparse.Namespace) -> None:
+    """fairseq-validate, unlike the others, does not prepare a model for inference."""
+    if "int8" in getattr(namespace, "model_overrides", ""):
+        raise UsageError("int8 is for generation and has no effect in validation: leave it out of --model-overrides")
 
 
 def _refuse_asynchronous_writing_without_iopath(namespace: argparse.Namespace) -> None:
