@@ -65,12 +65,13 @@ def _answer_help_last(parser: argparse.ArgumentParser) -> None:
 
 def _formatter(parser: argparse.ArgumentParser, arch: Optional[str]) -> Callable[..., argparse.HelpFormatter]:
     """Makes the formatter of the help, if it is asked for, after all options were added."""
+    of_model = _model_defaults(arch)
 
     def formatter(**settings):
         if arch == parser.get_default("arch"):
             for action in options_of_model(parser):  # in fairseq-generate a hundred of wav2vec2
                 action.help = argparse.SUPPRESS
-        return WithDefaults(_model_defaults(arch), **settings)
+        return WithDefaults(of_model, **settings)
 
     return formatter
 
