@@ -45,3 +45,12 @@ def test_help_shows_the_defaults_of_a_preset(fairseq_process):
         "8-bit integer matrices, CPU only; for a trained model",
     ):
         assert sentence in text, sentence
+
+
+def test_errors_are_not_preceded_by_all_options(fairseq_process):
+    result = fairseq_process("train", "data", "--arch", "rnn_attn", "--lr", "high")
+    assert result.returncode == 2
+    assert result.output.splitlines()[-2:] == [
+        "usage: fairseq-train DATA [options], which --help lists",
+        "fairseq-train: error: argument --lr: invalid list of numbers value: 'high'",
+    ]
