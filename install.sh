@@ -24,6 +24,7 @@ editable=(--editable)
 case "${1-}" in
     "") ;;
     --no-editable) editable=() ;;
+    -h | --help) exec sed -n '2,/^set/s/^# \{0,1\}//p' install.sh ;;
     *) fail "unknown argument '$1'; the only one is --no-editable" ;;
 esac
 

@@ -375,3 +375,16 @@ def test_report_names_what_is_missing(tmp_path):
     path.write_text("S-0\tx\nH-0\t-1\ty\n", encoding="utf-8")
     with pytest.raises(SystemExit, match="--print-alignment soft"):
         report.read_translations(path)
+
+
+@pytest.mark.parametrize(
+    "script, first, last",
+    [
+        ("install.sh", "Sets up PyTorch", "end at once."),
+        ("examples/quickstart/run.sh", "Quick start: ", "--arch rnn_conv_attn."),
+    ],
+)
+def test_scripts_tell_what_they_do(script, first, last):
+    """And do nothing."""
+    told = subprocess.run(["bash", ROOT / script, "--help"], capture_output=True, text=True, check=True).stdout
+    assert told.startswith(first) and told.rstrip().endswith(last)

@@ -8,6 +8,9 @@
 # start anew. Further arguments go to fairseq-train, e.g. --max-epoch 2 or --arch rnn_conv_attn.
 set -euo pipefail
 unset CDPATH # cd would go by it, and print
+if [[ ${1-} == -h || ${1-} == --help ]]; then
+    exec sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=${WORK:-$here/work}
