@@ -50,7 +50,6 @@ DIVERSE_IN_FULL = {"DIVERSIFY": "1", "TEACHER": "rnn_attn_multi30k"}  # for the 
 DIVERSE = {**DIVERSE_IN_FULL, "MAX_UPDATE": "12000"}
 DIVERSE_FOR_LONGER = {**DIVERSE_IN_FULL, "MAX_UPDATE": "20000"}
 RISK = {"RISK_UPDATE": "1100"}  # two epochs
-TEACHERS_RISK = {"TEACHER_RISK_UPDATE": "550"}
 ONE_LAYER = "--encoder-layers 1"  # the preset has two
 SMALLER = f"{ONE_LAYER} --linear-conv-kernel 0"  # and the preset's short convolution is left out
 PLAIN = {"CRITERION": "label_smoothed_cross_entropy"}  # of fairseq's own models
@@ -90,9 +89,6 @@ ROWS = {
     "rnn_parallel + attention (smaller) on diversified data for longer + minimum risk": preset(
         "rnn_parallel_attn", SMALLER, **DIVERSE_FOR_LONGER, **RISK
     ),
-    "rnn_parallel + attention (smaller) on better diversified data for longer + minimum risk": preset(
-        "rnn_parallel_attn", SMALLER, **DIVERSE_FOR_LONGER, **TEACHERS_RISK, **RISK
-    ),
     "fairseq lstm": FAIRSEQ_LSTM,
     "fairseq transformer (tiny)": FAIRSEQ_TRANSFORMER,
     "de-en: rnn_attn": reverse(preset("rnn_attn")),
@@ -117,8 +113,6 @@ def recipe(args: argparse.Namespace, name: str, seed: int, *stages: str) -> Path
     """Runs stages of the recipe for a row (default: all) and returns the folder of the run."""
     row = ROWS[name]
     diversified = f".diverse{row.variables['DIVERSIFY']}" if "DIVERSIFY" in row.variables else ""
-    if "TEACHER_RISK_UPDATE" in row.variables:
-        diversified += f".risk{row.variables['TEACHER_RISK_UPDATE']}"
     updates = f".{row.variables['MAX_UPDATE']}" if "MAX_UPDATE" in row.variables else ""
     pair = f"{row.variables.get('SRC', 'en')}-{row.variables.get('TGT', 'de')}"
     run = f"{pair}.{row.variables['ARCH']}{diversified}{updates}.seed{seed}"

@@ -17,17 +17,19 @@ HELP = ("-h", "--help")
 
 @mend(options, "parse_args_and_arch")
 def list_everything(original, parser, *args, **kwargs):
-    """fairseq's --help names no architecture, and no option of the model, criterion, optimizer, … that is chosen.
+    """fairseq's --help names no architecture, and no option of the model, criterion, optimizer, … that is chosen."""
+    _shorten_errors(parser)
+    _list_architectures(parser)
+    _answer_help_last(parser)
+    return original(parser, *args, **kwargs)
 
-    Its usage, which it prints before every error as well, is a hundred lines long; --lr x is an "invalid <lambda>".
-    """
+
+def _shorten_errors(parser: argparse.ArgumentParser) -> None:
+    """Before every error fairseq prints a usage of a hundred lines, and it calls --lr x an "invalid <lambda> value"."""
     parser.usage = parser.usage or "%(prog)s DATA [options], which --help lists"
     for option in parser._actions:
         if getattr(option.type, "__name__", "") == "<lambda>":
             option.type.__name__ = "list of numbers"
-    _list_architectures(parser)
-    _answer_help_last(parser)
-    return original(parser, *args, **kwargs)
 
 
 def _list_architectures(parser: argparse.ArgumentParser) -> None:
