@@ -23,7 +23,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from ..errors import UsageError
+from ..errors import UsageError, flag
 from .interactive import mend_interactive
 from .mending import mend
 from .precision import bf16_without_tpu, refuse_amp_without_training, warn_of_slow_bfloat16
@@ -125,12 +125,11 @@ def options_of_model(parser: argparse.ArgumentParser) -> List[argparse.Action]:
 
 def _refuse_options_of_the_model(parser: argparse.ArgumentParser, namespace: argparse.Namespace) -> None:
     """fairseq-generate accepts and ignores them; only tasks of audio need them to start."""
-    given = [action.option_strings[0] for action in options_of_model(parser) if hasattr(namespace, action.dest)]
+    given = [action.dest for action in options_of_model(parser) if hasattr(namespace, action.dest)]
     if given and not namespace.task.startswith("audio"):
-        name = given[0].lstrip("-").replace("-", "_")
         raise UsageError(
-            f"{given[0]} is an option of training, and a checkpoint has its own; where it can be changed, "
-            f"give --model-overrides \"{{'{name}': …}}\""
+            f"{flag(given[0])} is an option of training, and a checkpoint has its own; where it can be changed, "
+            f"give --model-overrides \"{{'{given[0]}': …}}\""
         )
 
 

@@ -42,7 +42,6 @@ def test_help_shows_the_defaults_of_a_preset(fairseq_process):
         "betas for Adam optimizer (default: 0.9,0.999)",
         "default FP16 loss scale (default: 128)",
         "use the decoder embedding as output matrix --share-all-embeddings",  # a flag that is off
-        "8-bit integer matrices, CPU only; for a trained model",
     ):
         assert sentence in text, sentence
 
