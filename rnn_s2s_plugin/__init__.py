@@ -5,5 +5,3 @@ architectures (``criterions``, ``models``). Tensors are (batch, length, dim) thr
 """
 
 from . import compat, criterions, models  # noqa: F401  (compat first: the rest relies on its fixes)
-
-compat.spare_imported_objects()

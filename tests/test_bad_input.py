@@ -306,6 +306,12 @@ CASES = [
     Bad("coverage rewarded", "generate", GENERATE + "--coverage-penalty -1", "--coverage-penalty -1.0: must be"),
     Bad("coverage of references", "generate", GENERATE + "--coverage-penalty 1 --score-reference", "--score-reference"),
     Bad("coverage by nothing", "generate", "{data} --path {basic} --coverage-penalty 1", "a model with attention"),
+    Bad(
+        "another mask for every word",
+        "generate",
+        GENERATE + "--retain-dropout --model-overrides {{'variational_dropout':True}}",
+        "--variational-dropout: .* --retain-dropout-modules encoder, or --score-reference",
+    ),
     Bad("dropout in modules", "generate", GENERATE + "--retain-dropout-modules encoder", "give that, too"),
     Bad(
         "dropout in no module",

@@ -34,19 +34,12 @@ from . import (  # noqa: E402  (their import applies the fixes)
     saving,  # noqa: F401
 )
 from .checkpoints import allow_checkpoint_classes  # noqa: E402
-from .messages import print_usage_errors_plainly  # noqa: E402
-from .processor import (  # noqa: E402
-    forget_rare_shapes,
-    keep_freed_memory,
-    spare_imported_objects,  # noqa: F401
-    use_avx512_products,
-)
+from .processor import forget_rare_shapes, keep_freed_memory, use_avx512_products  # noqa: E402
 
 restore_numpy_compat()
 fork_data_workers()
 silence_warnings_about_fairseq()
 allow_checkpoint_classes()
-print_usage_errors_plainly()
 forget_rare_shapes()  # before the next line uses oneDNN
 use_avx512_products()
 keep_freed_memory()

@@ -1,6 +1,7 @@
 """Removes unnecessary passes over (hypotheses, vocabulary) from fairseq's beam search on CPU.
 
-With a small model these take about a fifth of the time. Hypotheses and scores do not change.
+With a small model these take about a fifth of the time. Hypotheses and scores do not change, except that of words with
+exactly the same score another may be chosen.
 """
 
 import torch

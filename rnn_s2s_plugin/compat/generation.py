@@ -1,6 +1,5 @@
 """Beam search and the processing of its results."""
 
-import functools
 import inspect
 import os
 
@@ -25,16 +24,19 @@ def search_with_language_model(original, task, models, args, seq_gen_cls=None, e
     """--lm-path: fairseq-generate loads the language model itself; fairseq-interactive and Python ignore the option."""
     path = getattr(args, "lm_path", None)
     if path is not None and extra_gen_cls_kwargs is None:
-        language_model = _language_model(path, task.cfg.data).to(next(models[0].parameters()))  # device and precision
+        language_model = _language_model(task, path).to(next(models[0].parameters()))  # device and precision
         extra_gen_cls_kwargs = {"lm_model": language_model, "lm_weight": getattr(args, "lm_weight", 0.0)}
     return original(task, models, args, seq_gen_cls, extra_gen_cls_kwargs, **kwargs)
 
 
-@functools.lru_cache(maxsize=1)  # Python asks for it at every call of ``translate``
-def _language_model(path: str, data: str) -> FairseqLanguageModel:
-    (language_model,), _ = checkpoint_utils.load_model_ensemble([path], arg_overrides={"data": data})
-    language_model.make_generation_fast_()
-    return language_model
+def _language_model(task: TranslationTask, path: str) -> FairseqLanguageModel:
+    """The task's, which keeps it: Python asks for it at every call of ``translate``."""
+    loaded = vars(task).setdefault("language_models", {})
+    if path not in loaded:
+        (language_model,), _ = checkpoint_utils.load_model_ensemble([path], arg_overrides={"data": task.cfg.data})
+        language_model.make_generation_fast_()
+        loaded[path] = language_model
+    return loaded[path]
 
 
 @mend(hub_utils, "from_pretrained")

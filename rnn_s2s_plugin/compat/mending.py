@@ -1,6 +1,7 @@
 """How to replace a function of fairseq from outside."""
 
 import functools
+import types
 from collections.abc import Callable
 
 
@@ -13,12 +14,24 @@ def mend(owner, name: str) -> Callable:
 
     def decorate(replacement: Callable) -> Callable:
         original = getattr(owner, name)
+        inherits = isinstance(owner, type) and name not in vars(owner)
+        call = functools.partial(replacement, _inherited(owner, name) if inherits else original)
 
-        @functools.wraps(original)
         def mended(*args, **kwargs):
-            return replacement(original, *args, **kwargs)
+            return call(*args, **kwargs)
 
-        setattr(owner, name, mended)
+        setattr(owner, name, functools.update_wrapper(_among_the_names_of(original, mended), original))
         return replacement
 
     return decorate
+
+
+def _inherited(owner: type, name: str) -> Callable:
+    """What a class inherits at the time of a call, as the class that has it may be mended later."""
+    return lambda self, *args, **kwargs: getattr(super(owner, self), name)(*args, **kwargs)
+
+
+def _among_the_names_of(original: Callable, function: types.FunctionType) -> types.FunctionType:
+    """The function as if it were in the original's module, where TorchScript looks up what the original uses."""
+    names = getattr(original, "__globals__", function.__globals__)
+    return types.FunctionType(function.__code__, names, closure=function.__closure__)

@@ -17,8 +17,9 @@ def fused_adam(original: Callable, optimizer: Adam, closure: Optional[Callable] 
     """fairseq's Adam takes seven operations per parameter, unless Apex is installed, which must be compiled.
 
     With a small model a GPU spends most of an update waiting for them; on a CPU each is a pass through memory.
-    PyTorch's fused kernel computes the same, and the optimizer state keeps fairseq's format. Parameters in half
-    precision, as with ``--memory-efficient-fp16``, are left to the original.
+    PyTorch's fused kernel computes the same, and the optimizer state keeps fairseq's format. Left to the original are
+    parameters in half precision, as with ``--memory-efficient-fp16``, and views with gaps or in another order, whose
+    strides the kernel ignores.
     """
     groups = [[p for p in group["params"] if p.grad is not None] for group in optimizer.param_groups]
     # fairseq never uses these; a closure would compute the gradients only later.
@@ -33,14 +34,15 @@ def fused_adam(original: Callable, optimizer: Adam, closure: Optional[Callable] 
 
 
 def _is_fusible(p: Tensor) -> bool:
-    return p.dtype == torch.float32 and p.device.type in ("cpu", "cuda") and not p.grad.is_sparse
+    known = p.dtype == torch.float32 and p.device.type in ("cpu", "cuda") and not p.grad.is_sparse
+    return known and p.is_contiguous() and p.grad.is_contiguous()
 
 
 def _begin_step(state: dict, p: Tensor) -> int:
     if not state:
         state.update(step=0, exp_avg=torch.zeros_like(p), exp_avg_sq=torch.zeros_like(p))
     for name in ("exp_avg", "exp_avg_sq"):  # a checkpoint's may be in another precision, or on the CPU
-        state[name] = state[name].to(p)
+        state[name] = state[name].to(p).contiguous()
     state["step"] += 1
     return state["step"]
 

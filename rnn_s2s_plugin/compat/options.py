@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import functools
 import os
 from importlib.util import find_spec
 from typing import Any, Dict, List, Optional
@@ -26,7 +27,9 @@ from omegaconf.errors import OmegaConfBaseException
 from ..errors import UsageError, flag
 from .interactive import mend_interactive
 from .mending import mend
+from .messages import print_usage_errors_plainly
 from .precision import bf16_without_tpu, refuse_amp_without_training, warn_of_slow_bfloat16
+from .processor import spare_imported_objects
 from .values import refuse_bad_values
 
 TASKS_OF_OTHER_MODELS = ("multilingual_translation", "semisupervised_translation", "online_backtranslation")
@@ -85,6 +88,7 @@ def _without_files_of_vectors(cfg):
 @mend(options, "parse_args_and_arch")
 def correct_options(original, parser, *args, **kwargs):
     """Corrects or refuses options before a command starts; the functions below say which."""
+    _prepare_for_a_command()
     if parser.get_default("task") is None:  # fairseq-validate's alone; it ends in ``KeyError: None``
         parser.set_defaults(task="translation")
     parsed = original(parser, *args, **kwargs)
@@ -110,6 +114,13 @@ def correct_options(original, parser, *args, **kwargs):
     elif not hasattr(namespace, "context_window"):  # fairseq-validate: that is fairseq-eval-lm's
         _refuse_int8_in_validation(namespace)
     return parsed
+
+
+@functools.cache
+def _prepare_for_a_command() -> None:
+    """Settings of the whole process, which a program that only imports the package shall not find changed."""
+    print_usage_errors_plainly()
+    spare_imported_objects()
 
 
 def is_ours(model: Optional[type]) -> bool:

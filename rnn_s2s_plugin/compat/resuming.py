@@ -5,6 +5,7 @@ import sys
 from typing import List
 
 import torch
+from fairseq import checkpoint_utils
 from fairseq.optim.fp16_optimizer import _FP16OptimizerMixin
 from fairseq.optim.lr_scheduler import FairseqLRScheduler
 from fairseq.optim.lr_scheduler.reduce_lr_on_plateau import ReduceLROnPlateauLRSchedule
@@ -20,6 +21,14 @@ def _count_of_patience() -> dict:
     """Where fairseq-train keeps the best validation and the number of those since; empty before the first."""
     script = sys.modules["__main__"]  # if it is fairseq_cli/train.py itself
     return vars(getattr(script, "should_stop_early", train.should_stop_early))
+
+
+@mend(Trainer, "load_checkpoint")
+def begin_without_an_earlier_training(original, trainer, *args, **kwargs):
+    """fairseq keeps the best validation on functions, where the next training of the same process would find it."""
+    _count_of_patience().clear()
+    vars(checkpoint_utils.save_checkpoint).pop("best", None)
+    return original(trainer, *args, **kwargs)
 
 
 @mend(Trainer, "save_checkpoint")

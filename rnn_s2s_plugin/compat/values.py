@@ -65,7 +65,7 @@ def _refuse_incomplete_processing(namespace: argparse.Namespace) -> None:
     subwords = getattr(namespace, "bpe", None)
     option = SUBWORD_FILES.get(subwords, "")
     path = getattr(namespace, option, None)
-    if option and not _can_be_read(path or "???"):
+    if option and not _can_be_read(path or "???") and "://" not in (path or ""):  # fairseq downloads addresses
         where = "" if path in (None, "???") else f"; there is none at {path}"  # ??? is omegaconf's "missing"
         raise UsageError(f"--bpe {subwords} needs {flag(option)}, the file of its subwords{where}")
     languages = [getattr(namespace, f"{side}_lang", None) for side in ("source", "target")]

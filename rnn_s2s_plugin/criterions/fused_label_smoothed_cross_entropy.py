@@ -82,7 +82,7 @@ class FusedLabelSmoothedCrossEntropyCriterion(LabelSmoothedCrossEntropyCriterion
             raise UsageError("--rdrop-alpha has no effect without dropout: give --dropout above 0")
 
     def forward(self, model: Any, sample: Dict[str, Any], reduce: bool = True) -> Tuple[Tensor, int, Dict[str, Any]]:
-        """The summed loss, its divisor, and the logged values.
+        """The summed loss, its divisor, and the logged values; ``reduce`` has no effect, single losses are not kept.
 
         Raises:
             UsageError: for models without a plain output layer to fuse.

@@ -122,7 +122,7 @@ class MinimumRiskCriterion(FusedLabelSmoothedCrossEntropyCriterion):
             logger.warning(f"--criterion {NAME} is for a trained model: name one with --finetune-from-model")
 
     def forward(self, model: Any, sample: Dict[str, Any], reduce: bool = True) -> Tuple[Tensor, int, Dict[str, Any]]:
-        """The summed loss, its divisor, and the logged values."""
+        """The summed loss, its divisor, and the logged values; ``reduce`` has no effect, as in the parent."""
         if not model.training:
             return super().forward(model, sample)
         output, target = output_layer(model, NAME), sample["target"]

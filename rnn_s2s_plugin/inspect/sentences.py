@@ -192,7 +192,7 @@ def look(loaded: LoadedModel, sentence: Sentence, target: Tensor, score: Optiona
     previous = torch.cat([target.new_full((1, 1), dictionary.eos()), target[:, :-1]], dim=1)
     with capture(loaded.model) as captured:
         output = loaded.model(source, torch.tensor([source.size(1)], device=device), previous)
-    log_probs = loaded.model.get_normalized_probs(output, log_probs=True, sample={"target": target})[0]
+    log_probs = loaded.model.get_normalized_probs(output, log_probs=True)[0]
     token_scores = log_probs.gather(1, target[0].unsqueeze(1)).squeeze(1) / math.log(2)
     likeliest = log_probs.topk(min(ALTERNATIVES, log_probs.size(1)))
     attention = captured.attention()

@@ -12,7 +12,7 @@ from fairseq.tasks.masked_lm import MaskedLMTask
 from fairseq.tasks.multilingual_language_modeling import MultilingualLanguageModelingTask
 
 from ..errors import UsageError
-from ..modules.dropout import check_retained
+from ..modules.dropout import check_retained, check_variational
 from ..quantization import quantize_if_asked
 from .config import Seq2SeqConfig, complete
 from .decoder import RNNDecoder
@@ -63,8 +63,15 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
         return model
 
     def prepare_for_inference_(self, cfg: Any) -> None:
-        """Called by fairseq before it generates."""
-        check_retained(self, cfg.generation.retain_dropout_modules)
+        """Called by fairseq before it generates.
+
+        Raises:
+            UsageError: for dropout that cannot be retained.
+        """
+        generation = cfg.generation
+        check_retained(self, generation.retain_dropout_modules)
+        if generation.retain_dropout and not generation.score_reference:
+            check_variational(self.decoder, generation.retain_dropout_modules)
         super().prepare_for_inference_(cfg)
         quantize_if_asked(self)
 
@@ -113,7 +120,7 @@ def read_vectors(path: str, dim: int, option: str) -> Dict[str, torch.Tensor]:
     with open(path, encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             word, *values = line.rstrip().split(" ")
-            if number == 1 and len(values) == 1:
+            if number == 1 and len(values) == 1 != dim:
                 continue
             if vectors and len(values) > dim:  # GloVe's largest files have words with spaces
                 word, *values = line.rstrip().rsplit(" ", dim)

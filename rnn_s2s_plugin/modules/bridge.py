@@ -100,7 +100,8 @@ class Bridge(nn.Module):
 def _aligned(encoder_states, layer: int, part: int, decoder_layers: int) -> int:
     """Index, among all final vectors of the encoder, of the one that initialises this part of this decoder layer.
 
-    Layers are aligned at the top. If the encoder has no cell state, a decoder LSTM gets h for both parts.
+    The layers of a deeper encoder are aligned at the top; those of a deeper decoder at the bottom, and the ones above
+    get the encoder's last. If the encoder has no cell state, a decoder LSTM gets h for both parts.
     """
     source_layer = min(layer + max(len(encoder_states) - decoder_layers, 0), len(encoder_states) - 1)
     before = sum(len(state) for state in encoder_states[:source_layer])

@@ -169,13 +169,13 @@ class ConvAttention(nn.Module):
     ) -> Tuple[Tensor, Tensor, Tensor]:
         """
         Args:
-            query: (batch, T, query_dim).
+            query: (R, T, query_dim), with rows R as in :meth:`Attention.forward`.
             memory: from :meth:`project_keys`.
-            past: (batch, conv.reach, source_dim), from the previous call.
+            past: (R, conv.reach, source_dim), from the previous call.
             previous: as in :meth:`Attention.forward`.
 
         Returns:
-            contexts (batch, T, source_dim), weights (batch, heads, T, S) and the next ``past``.
+            contexts (R, T, source_dim), weights (R, heads, T, S) and the next ``past``.
         """
         contexts, weights = self.attention(query, memory, previous)
         contexts, past = self.conv(contexts, past)

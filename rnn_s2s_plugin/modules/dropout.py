@@ -68,6 +68,21 @@ def check_retained(model: nn.Module, modules: Optional[Union[str, Sequence[str]]
             raise UsageError(f"--retain-dropout-modules {part}: no dropout there; there is in {', '.join(names)}")
 
 
+def check_variational(decoder: nn.Module, modules: Optional[Union[str, Sequence[str]]]) -> None:
+    """Called before a search with ``--retain-dropout``, in which a decoder goes from word to word.
+
+    Raises:
+        UsageError: if dropout is retained in the decoder whose mask should be the same for all words.
+    """
+    for name, module in decoder.named_modules(prefix="decoder"):
+        retained = any(_lies_in(name, part) for part in _parts(modules))
+        if retained and isinstance(module, SequenceDropout) and module.variational and module.rate > 0:
+            raise UsageError(
+                "--retain-dropout with a model of --variational-dropout: a search would draw another mask for every "
+                "word; give --retain-dropout-modules encoder, or --score-reference, which takes all words at once"
+            )
+
+
 class SequenceDropout(TrainingDropout):
     """Dropout of single numbers; ``variational``: the same mask at all positions (Gal & Ghahramani 2016)."""
 

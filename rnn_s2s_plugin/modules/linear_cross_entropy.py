@@ -33,8 +33,10 @@ from .gradients import once_differentiable
 # Logits of a slice of positions, and its fewest positions: matrix products with fewer rows are slow.
 SLICE_LOGITS = {"cpu": 1 << 21, "cuda": 1 << 26}
 SLICE_POSITIONS = 256
-# Gradients of logits are tiny: in float16 they are scaled up, but not so much that the sum over a slice overflows.
+# Gradients of logits are tiny: in float16 they are scaled up, but not so much that the sum over a slice overflows,
+# of which small vocabularies would have many positions.
 HALF_SCALE = 16.0
+HALF_POSITIONS = 4096
 
 
 class Losses(NamedTuple):
@@ -144,8 +146,7 @@ def _process_slices(
     """s and z_y (positions,), the number of correct positions and the divergence; adds the slices to ``gradients``."""
     s, z_y = x.new_zeros(2, len(x), dtype=wide)
     correct, divergence = x.new_zeros(2, dtype=wide)
-    # Even, so that no pair is split.
-    width = max(SLICE_POSITIONS, SLICE_LOGITS.get(x.device.type, 1 << 26) // len(weight) // 2 * 2)
+    width = _positions_of_a_slice(x, len(weight))
     logits = x.new_empty(min(width, len(x)), len(weight))
     probabilities = _buffer_for_softmax(logits, wide)
     pairs = _Pairs(logits, wide, pull) if pull else None
@@ -153,6 +154,7 @@ def _process_slices(
         part = slice(start, start + width)
         y = target[part].unsqueeze(1)
         z = torch.addmm(bias, x[part], weight.t(), out=logits[: len(y)])
+        # What is needed of the logits is taken first: the softmax may be written over them.
         z_y[part] = z.gather(1, y).squeeze(1)
         if pairs is not None:
             pairs.keep_difference(z)
@@ -165,6 +167,12 @@ def _process_slices(
         if gradients is not None:
             gradients.add(part, z, p, y)
     return s, z_y, correct, divergence
+
+
+def _positions_of_a_slice(x: Tensor, vocabulary: int) -> int:
+    """Even, so that no pair of R-Drop is split."""
+    width = max(SLICE_POSITIONS, SLICE_LOGITS.get(x.device.type, 1 << 26) // vocabulary // 2 * 2)
+    return min(width, HALF_POSITIONS) if x.dtype == torch.float16 else width
 
 
 def _buffer_for_softmax(logits: Tensor, wide: torch.dtype) -> Optional[Tensor]:

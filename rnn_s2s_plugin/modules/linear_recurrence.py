@@ -107,6 +107,7 @@ class LinearRecurrence(nn.Module):
         if self.cell == "mingru":
             return gates
         forget, write, candidate = gates
+        forget, write = (gate.to(torch.promote_types(gate.dtype, torch.float32)) for gate in (forget, write))
         # σ(i) / (σ(f) + σ(i)) as a σ, without dividing two numbers that may both be 0.
         return F.logsigmoid(write) - F.logsigmoid(forget), candidate
 

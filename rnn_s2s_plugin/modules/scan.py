@@ -50,7 +50,8 @@ def gated_scan(gate: Tensor, candidate: Tensor, h0: Optional[Tensor] = None) -> 
         h0 = gate.new_zeros(gate.size(0), gate.size(2), dtype=wide)
     if gate.size(1) == 1:  # a step of decoding
         return torch.lerp(h0.to(wide), candidate[:, 0].to(wide), torch.sigmoid(gate[:, 0].to(wide))).unsqueeze(1)
-    if gate.is_cuda and wide == torch.float32 and find_spec("triton") is not None:
+    indexable = gate.size(1) * max(gate.stride(1), candidate.stride(1)) < 1 << 31  # by the kernel, in 32 bits
+    if gate.is_cuda and wide == torch.float32 and indexable and find_spec("triton") is not None:
         from .scan_triton import GatedScanKernel  # takes a second; PyTorch for CPU comes without Triton
 
         return GatedScanKernel.apply(gate, candidate, h0)

@@ -7,6 +7,7 @@ import pytest
 from conftest import SHORT, SIZES
 
 from rnn_s2s_plugin.errors import UsageError
+from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
 
 
 def test_language_model_trains_scores_and_joins_translation(fairseq, corpus, checkpoint, tmp_path):
@@ -45,6 +46,21 @@ def test_language_model_in_the_search_of_validation(train, corpus, language_mode
     finally:
         (corpus.data / "dict.txt").unlink()
     assert bleu["none"] == bleu["weight 0"] != bleu["weight 5"]
+
+
+def test_two_models_in_a_program_have_a_language_model_each(corpus, checkpoint, language_model, tmp_path):
+    """One model is in bfloat16, to which fairseq brings its language model as well."""
+    data = shutil.copytree(corpus.data, tmp_path / "data")
+    shutil.copy(data / "dict.tgt.txt", data / "dict.txt")
+    options = {"lm_path": str(language_model[1]), "lm_weight": 0.5, "beam": 2, "max_len_b": 5}
+    model, half = (
+        RNNAttnModel.from_pretrained(checkpoint.parent, checkpoint.name, data_name_or_path=data).eval()
+        for _ in range(2)
+    )
+    sentence = model.encode(corpus.lines("test", "src")[0])
+    before = model.generate(sentence, **options)[0]["score"]
+    half.bfloat16().generate(sentence, **options)
+    assert model.generate(sentence, **options)[0]["score"] == before
 
 
 @pytest.mark.parametrize("task", ["language_modeling --arch rnn_lm", "denoising --arch rnn_attn"])

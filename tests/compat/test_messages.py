@@ -11,12 +11,17 @@ from fairseq.sequence_generator import SequenceGenerator
 from hydra._internal.utils import run_and_report
 from omegaconf import OmegaConf
 
+from rnn_s2s_plugin.compat.messages import print_usage_errors_plainly
 from rnn_s2s_plugin.errors import UsageError
 from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
 
 
 def shown_by_excepthook(error: Exception, capsys) -> str:
-    sys.excepthook(type(error), error, error.__traceback__)
+    print_usage_errors_plainly()
+    try:
+        sys.excepthook(type(error), error, error.__traceback__)
+    finally:
+        sys.excepthook = sys.__excepthook__
     return capsys.readouterr().err
 
 
@@ -25,6 +30,14 @@ def test_usage_errors_are_shown_as_one_sentence_and_others_as_before(capsys, mon
     sentence = shown_by_excepthook(UsageError("--cell gruu is unknown"), capsys)
     assert sentence == "fairseq-train: error: --cell gruu is unknown\n"
     assert shown_by_excepthook(ValueError("something else"), capsys).endswith("ValueError: something else\n")
+
+
+def test_other_programs_keep_their_tracebacks_and_their_garbage_collection():
+    """Only a command changes the process; this one imports the package, as a notebook does."""
+    program = (
+        "import gc, sys, rnn_s2s_plugin\nassert sys.excepthook is sys.__excepthook__ and not gc.get_freeze_count()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_usage_errors_of_child_processes_are_shown_as_one_sentence(capsys, monkeypatch):

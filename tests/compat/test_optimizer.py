@@ -134,3 +134,23 @@ def test_sparse_gradients_are_refused_by_fairseq():
     p.grad = torch.ones(3).to_sparse()
     with pytest.raises(RuntimeError, match="does not support sparse gradients"):
         Adam([p], lr=0.01).step()
+
+
+@pytest.mark.parametrize("which", ["parameter", "transposed parameter", "gradient", "state"])
+def test_the_kernel_leaves_other_strides_to_fairseq(which):
+    """It goes through memory in order, whatever the strides are."""
+    torch.manual_seed(1)
+    results = []
+    numbers, gradient = torch.randn(6, 4), torch.randn(6, 4)
+    for step in (Adam.step, fairseqs_own):
+        p = torch.nn.Parameter(numbers.clone())
+        if "parameter" in which:
+            p = torch.nn.Parameter(numbers.t().contiguous().t() if "transposed" in which else numbers.repeat(1, 2)[:, :4])
+        optimizer = Adam([p], **SETTINGS)
+        for _ in range(3):
+            p.grad = gradient.t().contiguous().t() if which == "gradient" else gradient.clone()
+            step(optimizer)
+            if which == "state":
+                optimizer.state[p]["exp_avg"] = optimizer.state[p]["exp_avg"].t().contiguous().t()
+        results.append(p.detach().clone())
+    torch.testing.assert_close(*results, rtol=1e-6, atol=1e-6)

@@ -14,6 +14,15 @@ def test_patience_goes_on_when_training_resumes(train, tmp_path):
     assert [entry["epoch"] for entry in afresh.log("train_loss")] == [5, 6, 7, 8]
 
 
+def test_a_second_training_in_the_same_process_starts_afresh(train, tmp_path):
+    """It neither ends by the patience of the first one, nor compares with its best loss."""
+    options = ["--patience", 2, "--max-epoch", 3]
+    train(tmp_path / "first", *options, "--lr", 0.01)
+    second = train(tmp_path / "second", *options, "--lr", 1e-20)
+    assert [entry["epoch"] for entry in second.log("train_loss")] == [1, 2, 3]
+    assert (tmp_path / "second" / "checkpoint_best.pt").exists()
+
+
 def test_learning_rate_falls_when_training_resumes(train, tmp_path):
     """Interrupted after every epoch, so after the one that counts and after the one that lowers the rate, too."""
     options = ["--lr", 1e-4, "--lr-scheduler", "reduce_lr_on_plateau", "--lr-shrink", 0.5, "--no-epoch-checkpoints"]

@@ -35,6 +35,18 @@ def data_of(page):
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)[1])
 
 
+def test_alternatives_of_an_adaptive_softmax(train, corpus, tmp_path):
+    """Their probabilities are those of a distribution, and the word that was chosen has one of them."""
+    options = ("--adaptive-softmax-cutoff", 8, "--criterion", "adaptive_loss", "--ddp-backend", "legacy_ddp")
+    train(tmp_path, *options, "--max-update", 5, "--no-epoch-checkpoints")
+    command = ["show", str(corpus.data), "--path", str(tmp_path / "checkpoint_last.pt"), "--gen-subset", "test"]
+    main([*command, "--limit", "3", "--cpu", "--output", str(tmp_path), "--pictures", "none"])
+    for sentence in data_of(tmp_path / "index.html")["sentences"]:
+        for piece, p, alternatives in zip(sentence["target"], sentence["probabilities"], sentence["alternatives"]):
+            assert sum(p for _, p in alternatives) <= 1.001
+            assert dict(alternatives).get(piece, p) == pytest.approx(p, abs=1e-3)
+
+
 def test_page_holds_what_the_model_did(rich, corpus, fairseq, tmp_path, capsys):
     command = ["show", str(corpus.data), "--path", rich, "--gen-subset", "test", "--limit", "6", "--cpu"]
     main([*command, "--output", str(tmp_path), "--beam", "3", "--pictures", "none"])

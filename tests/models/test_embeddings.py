@@ -115,6 +115,15 @@ def test_words_with_spaces(tmp_path):
     }
 
 
+@pytest.mark.parametrize("header", ["", "2 1\n"])
+def test_vectors_of_one_dim(header, tmp_path):
+    """Their first line has as many numbers as a header."""
+    path = tmp_path / "vectors.txt"
+    path.write_text(f"{header}a 1\nb 2\n")
+    vectors = read_vectors(str(path), 1, "--encoder-embed-path")
+    assert vectors["a"].tolist() == [1] and vectors["b"].tolist() == [2]
+
+
 @pytest.mark.parametrize(
     "text, problem",
     [

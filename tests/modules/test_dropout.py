@@ -1,9 +1,12 @@
 """Dropout: what is dropped, how often, and the gradient."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
-from rnn_s2s_plugin.modules.dropout import SequenceDropout, WordDropout, dropout
+from rnn_s2s_plugin.errors import UsageError
+from rnn_s2s_plugin.modules.dropout import SequenceDropout, WordDropout, check_variational, dropout
 
 
 @pytest.mark.parametrize("rate", (1e-4, 0.1, 0.5, 0.9))
@@ -65,6 +68,15 @@ def test_retained_dropout(module, chosen):
     assert torch.equal(module(x), x)
     module.make_generation_fast_("encoder.embed.dropout", retain_dropout=True, retain_dropout_modules=chosen)
     assert torch.equal(module(x), x) == (chosen == "encoder.emb")
+
+
+@pytest.mark.parametrize("chosen, refused", [(None, True), ("encoder", False), (["encoder", "decoder.dropout"], True)])
+def test_variational_dropout_is_not_retained_from_word_to_word(chosen, refused):
+    decoder = torch.nn.ModuleDict({"dropout": SequenceDropout(0.5, variational=True), "plain": SequenceDropout(0.5)})
+    with pytest.raises(UsageError, match="--variational-dropout") if refused else nullcontext():
+        check_variational(decoder, chosen)
+    decoder["dropout"].rate = 0.0
+    check_variational(decoder, chosen)
 
 
 def test_plain_dropout_has_a_mask_per_position():

@@ -91,6 +91,15 @@ def test_gradients_of_rare_words_in_float16():
     assert (results[1] - results[0]).norm() <= 0.2 * results[0].norm()
 
 
+def test_sums_over_many_positions_stay_below_the_largest_float16():
+    """A small vocabulary, whose slices would be long, and a word that is frequent and unexpected."""
+    x, weight, bias = torch.ones(40_000, 4), torch.zeros(50, 4), torch.zeros(50)
+    parts = [part.half().requires_grad_() for part in (x, weight, bias)]
+    loss = linear_cross_entropy(*parts, torch.zeros(40_000, dtype=torch.long)).loss
+    grads = torch.autograd.grad(loss / 1000, parts)
+    torch.testing.assert_close(grads[1][0].float(), torch.full((4,), -40 * 49 / 50), rtol=5e-3, atol=0)
+
+
 def check_exactness(dtype, exact, more):
     tolerance = {torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}[dtype]
     narrow = [p.detach().to(dtype).requires_grad_() for p in exact[:3]]

@@ -307,6 +307,18 @@ def test_half_precision_errs_by_a_rounded_output_only(dtype, cell, kernel):
 
 
 @pytest.mark.parametrize("cell", ["mingru", "minlstm"])
+def test_gates_are_not_rounded_to_half_precision(cell):
+    layer = build(LinearRecurrence(cell, 8, 8)).to(torch.bfloat16)
+    x = torch.randn(2, 200, 8, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    *gates, candidate = layer.in_proj(x).double().chunk(2 if cell == "mingru" else 3, -1)
+    kept = torch.sigmoid(-gates[0]) if cell == "mingru" else gates[0].sigmoid() / sum(gate.sigmoid() for gate in gates)
+    h = torch.zeros(2, 8, dtype=torch.double)
+    for t in range(200):
+        h = kept[:, t] * h + (1 - kept[:, t]) * candidate[:, t]
+    torch.testing.assert_close(layer(x)[1][0].double(), h, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["mingru", "minlstm"])
 def test_starts_out_remembering_over_different_spans(cell):
     """Without input, n / (n + 1) of the state is kept, for spans n of 1 to 16 (Tallec & Ollivier 2018)."""
     torch.manual_seed(0)
