@@ -262,6 +262,20 @@ CASES = [
         GENERATE + "--constraints --beam 4 --diverse-beam-groups 2",
         "--diverse-beam-groups",
     ),
+    Bad(
+        "constraints of another task",
+        "interactive",
+        GENERATE + "--constraints --task translation_multi_simple_epoch --lang-pairs src-tgt",
+        "--constraints is for --task translation",
+    ),
+    Bad("longer than the longest sentence", "generate", GENERATE + "--max-source-positions 1", "has more words than"),
+    Bad(
+        "context without words",
+        "eval_lm",
+        "{lm_text} --path {lm} --tokens-per-sample 8 --context-window 8",
+        "--context-window 8 must be below --tokens-per-sample 8",
+    ),
+    Bad("noise for a refining model", "train", ATTN + "--task translation_lev", "give --task translation"),
     Bad("history of a search", "generate", GENERATE + "--retain-iter-history", "--retain-iter-history"),
     Bad(
         "soft alignment of references",

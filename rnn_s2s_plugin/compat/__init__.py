@@ -22,6 +22,7 @@ warn_about_unknown_fairseq()  # first: with another version the imports below ma
 
 from . import (  # noqa: E402  (their import applies the fixes)
     beam_search,  # noqa: F401
+    continuing,  # noqa: F401
     coverage,  # noqa: F401
     data,  # noqa: F401
     distributed,  # noqa: F401

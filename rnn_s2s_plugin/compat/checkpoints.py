@@ -3,28 +3,23 @@
 import argparse
 import dataclasses
 import glob
-import logging
 import os
 import pickle
 import re
 import zipfile
-from typing import Optional
+from typing import List, Optional
 
 import numpy as np
 import torch
-from fairseq import checkpoint_utils, tasks
+from fairseq import checkpoint_utils, tasks, utils
 from fairseq.distributed import utils as distributed_utils
-from fairseq.file_io import PathManager
 from fairseq.models import ARCH_MODEL_NAME_REGISTRY, MODEL_DATACLASS_REGISTRY
 from fairseq.tasks.translation import TranslationTask
-from fairseq.trainer import Trainer
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from ..errors import UsageError, flag
+from ..errors import UsageError
 from .mending import mend
-
-logger = logging.getLogger(__name__)
 
 
 def allow_checkpoint_classes() -> None:
@@ -106,14 +101,18 @@ def _why_it_cannot_be_used(path: str, error: Exception) -> str:
 
 @mend(checkpoint_utils, "load_model_ensemble_and_task")
 def explain_missing_checkpoint(original, filenames, *args, **kwargs):
-    """--path names a file that does not exist."""
+    """--path names a file that does not exist; fairseq-eval-lm takes the names of several for one."""
     try:
-        return original(filenames, *args, **kwargs)
+        return original([name for names in filenames for name in _single_names(names)], *args, **kwargs)
     except OSError as error:
         if not str(error).startswith("Model file not found: "):
             raise
         missing = str(error).removeprefix("Model file not found: ")
     raise UsageError(f"checkpoint {missing} does not exist; --path names the checkpoint, or several joined by ':'")
+
+
+def _single_names(names: str) -> List[str]:
+    return [names] if os.path.exists(names) else utils.split_paths(names)
 
 
 @mend(tasks, "setup_task")
@@ -161,85 +160,6 @@ def _why_it_does_not_fit(error: Exception) -> str:
     if text.startswith("Neither args nor cfg"):
         return "holds no options to build its model from; use a checkpoint that fairseq-train wrote"
     return f"has options that cannot be used here ({text[:200]}); it may be of a newer version"
-
-
-@mend(checkpoint_utils, "load_checkpoint")
-def warn_of_beginning_again(original, cfg, trainer, **kwargs):
-    """--restore-file begins at its checkpoint each time, also when an interrupted command is given again."""
-    last = os.path.join(cfg.save_dir, "checkpoint_last.pt")
-    if PathManager.exists(last) and cfg.restore_file not in ("checkpoint_last.pt", last):
-        logger.warning(
-            f"training begins again at --restore-file {cfg.restore_file} and will overwrite what --save-dir "
-            f"{cfg.save_dir} holds of an earlier run; to go on with that run, give --continue-once {cfg.restore_file} "
-            "instead"
-        )
-    return original(cfg, trainer, **kwargs)
-
-
-@mend(checkpoint_utils, "load_checkpoint")
-def refuse_missing_start(original, cfg, trainer, **kwargs):
-    """fairseq silently starts from scratch if the checkpoint to start from is missing, or a folder."""
-    resumes = PathManager.exists(os.path.join(cfg.save_dir, "checkpoint_last.pt"))
-    for name, path in (
-        ("--restore-file", cfg.restore_file if cfg.restore_file != "checkpoint_last.pt" else None),
-        ("--finetune-from-model", None if resumes else cfg.finetune_from_model),
-        ("--continue-once", None if resumes else cfg.continue_once),
-    ):
-        if path is not None and not PathManager.isfile(path):
-            problem = "is a folder" if PathManager.exists(path) else "does not exist"
-            raise UsageError(f"{name} {path} {problem}; name a checkpoint, or leave the option out to start afresh")
-    try:
-        return original(cfg, trainer, **kwargs)
-    except ValueError as error:
-        if not str(error).startswith("--finetune-from-model"):
-            raise
-        raise UsageError(str(error).split(": {")[0]) from error
-
-
-@mend(Trainer, "load_checkpoint")
-def explain_other_architecture(original, trainer, filename, *args, **kwargs):
-    """If --save-dir holds a different model, fairseq shows two tracebacks and no cause."""
-    try:
-        return original(trainer, filename, *args, **kwargs)
-    except AssertionError as error:
-        if "does not match; please reset the optimizer" not in str(error):
-            raise
-        raise UsageError(f"checkpoint {filename}: {error}") from error
-    except Exception as error:
-        if not str(error).startswith("Cannot load model parameters"):
-            raise
-        differences = str(error.__context__).strip().splitlines()
-        raise UsageError(
-            f"checkpoint {filename} belongs to a model of another architecture, size or vocabulary "
-            f"({differences[-1].strip()[:200]}); use the options it was trained with, or another "
-            f"{_option_that_names(filename, trainer.cfg.checkpoint)}"
-        ) from error
-
-
-def _option_that_names(checkpoint: str, cfg) -> str:
-    for name in ("restore_file", "finetune_from_model", "continue_once"):
-        if getattr(cfg, name, None) == checkpoint:
-            return flag(name)
-    return "--save-dir"
-
-
-@mend(Trainer, "load_checkpoint")
-def average_from_here_on(original, trainer, *args, **kwargs):
-    """--store-ema from a checkpoint without an average: fairseq uses the parameters, which it has already deleted."""
-    if not trainer.cfg.ema.store_ema:
-        return original(trainer, *args, **kwargs)
-    load = checkpoint_utils.load_checkpoint_to_cpu
-
-    def load_with_average(*args, **kwargs):
-        state = load(*args, **kwargs)
-        state["extra_state"].setdefault("ema", dict(state["model"]))
-        return state
-
-    checkpoint_utils.load_checkpoint_to_cpu = load_with_average
-    try:
-        return original(trainer, *args, **kwargs)
-    finally:
-        checkpoint_utils.load_checkpoint_to_cpu = load
 
 
 @mend(distributed_utils, "broadcast_object")

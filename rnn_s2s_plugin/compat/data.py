@@ -45,9 +45,19 @@ def explain_too_long_sentence(original, *args, **kwargs):
 def refuse_to_skip_every_sentence(original, task, indices, dataset, max_positions=None, ignore_invalid_inputs=False):
     """If all sentences are too long and skipped, fairseq divides by their number or stops with a traceback.
 
-    Lines that a user types are not in one of the task's datasets; the next of them may be shorter.
+    If one is and not skipped, it names only the option that skips it. Lines that a user types are not in one of the
+    task's datasets; the next of them may be shorter.
     """
-    kept = original(task, indices, dataset, max_positions, ignore_invalid_inputs)
+    try:
+        kept = original(task, indices, dataset, max_positions, ignore_invalid_inputs)
+    except Exception as error:
+        if not str(error).startswith("Size of sample"):
+            raise
+        raise UsageError(
+            f"a sentence has more words than {max_positions}: raise --max-source-positions and --max-target-positions, "
+            "which every command wants again (in Python they are arguments of from_pretrained), or leave such "
+            "sentences out with --skip-invalid-size-inputs-valid-test"
+        ) from error
     split = next((name for name, known in task.datasets.items() if known is dataset), None)
     if split is not None and len(kept) == 0 < len(indices):
         raise UsageError(

@@ -142,6 +142,15 @@ def name_the_options_of_lengths(original, generator, *args, **kwargs):
         ) from error
 
 
+@mend(SequenceGenerator, "_generate")
+def translate_freely_where_there_is_no_prefix(original, generator, sample, prefix_tokens=None, *args, **kwargs):
+    """--prefix-size: an empty reference would end all hypotheses but one at once, with fairseq's assertion."""
+    if prefix_tokens is not None and prefix_tokens.size(1) > 0:
+        empty = prefix_tokens[:, :1] == generator.eos
+        prefix_tokens = prefix_tokens.masked_fill(empty, generator.pad)  # which fairseq passes over
+    return original(generator, sample, prefix_tokens, *args, **kwargs)
+
+
 @mend(NGramRepeatBlock, "_no_repeat_ngram")
 def compare_with_the_last_words(original, self, tokens, lprobs, bsz, beam_size, step):
     """--no-repeat-ngram-size on CPU compares with the empty end of the buffer, and so has no effect."""
@@ -173,11 +182,16 @@ class Alignment(list):
     source: str
 
 
+@mend(TranslationMultiSimpleEpochTask, "inference_step")
 @mend(TranslationTask, "inference_step")
-def keep_words_that_were_typed(original, task, *args, **kwargs):
+def keep_words_that_were_typed(original, task, generator, models, sample, **kwargs):
     """fairseq-interactive passes --replace-unk a source decoded from its indices, in which unknown words are <unk>."""
-    hypotheses = original(task, *args, **kwargs)
-    for source, of_sentence in zip(vars(task).pop("sources_of_batch", ()), hypotheses):
+    hypotheses = original(task, generator, models, sample, **kwargs)
+    sources, tokens = vars(task).pop("sources_of_batch", ()), sample["net_input"]["src_tokens"]
+    for source, row, of_sentence in zip(sources, tokens, hypotheses):
+        row = utils.strip_pad(row, task.source_dictionary.pad())
+        before = row[: len(row) - 1 - len(source.split())]  # the language, in a task of several
+        source = " ".join([*(task.source_dictionary[token] for token in before), source])
         for hypo in of_sentence:
             if isinstance(hypo["alignment"], list):
                 hypo["alignment"] = Alignment(hypo["alignment"])

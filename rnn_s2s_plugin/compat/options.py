@@ -3,6 +3,7 @@
 import argparse
 import copy
 import functools
+import math
 import os
 from importlib.util import find_spec
 from typing import Any, Dict, List, Optional
@@ -32,7 +33,15 @@ from .precision import bf16_without_tpu, refuse_amp_without_training, warn_of_sl
 from .processor import spare_imported_objects
 from .values import refuse_bad_values
 
-TASKS_OF_OTHER_MODELS = ("multilingual_translation", "semisupervised_translation", "online_backtranslation")
+SEVERAL_LANGUAGES = "for several languages in one model there is --task translation_multi_simple_epoch"
+# and what there is instead
+TASKS_OF_OTHER_MODELS = {
+    "multilingual_translation": SEVERAL_LANGUAGES,
+    "semisupervised_translation": SEVERAL_LANGUAGES,
+    "online_backtranslation": SEVERAL_LANGUAGES,
+    "translation_from_pretrained_xlm": "give --task translation",
+    "translation_lev": "it is for models that refine their output; give --task translation",
+}
 
 # --bpe characters and --bpe bytes have no options, so fairseq has not told hydra that they exist, and every command
 # with one of them ends in hydra's traceback.
@@ -111,7 +120,9 @@ def correct_options(original, parser, *args, **kwargs):
         _refuse_options_of_the_model(parser, namespace)
         _divide_sentences_among_shards(namespace)
         _score_with_sacrebleu(namespace)
-    elif not hasattr(namespace, "context_window"):  # fairseq-validate: that is fairseq-eval-lm's
+    elif hasattr(namespace, "context_window"):  # fairseq-eval-lm
+        _refuse_context_without_words(namespace)
+    else:  # fairseq-validate
         _refuse_int8_in_validation(namespace)
     return parsed
 
@@ -180,6 +191,13 @@ def _score_with_sacrebleu(namespace: argparse.Namespace) -> None:
         namespace.scoring = "sacrebleu"
 
 
+def _refuse_context_without_words(namespace: argparse.Namespace) -> None:
+    """Of each sample, the context's words are not scored."""
+    window, words = namespace.context_window, getattr(namespace, "tokens_per_sample", math.inf)
+    if window >= words:
+        raise UsageError(f"--context-window {window} must be below --tokens-per-sample {words}")
+
+
 def _refuse_int8_in_validation(namespace: argparse.Namespace) -> None:
     """fairseq-validate, unlike the others, does not prepare a model for inference."""
     if "int8" in getattr(namespace, "model_overrides", ""):
@@ -221,13 +239,13 @@ def _refuse_pretraining_in_no_language(namespace: argparse.Namespace) -> None:
 
 
 def _refuse_tasks_of_other_models(namespace: argparse.Namespace) -> None:
-    """Tasks that want a model per pair of languages, or a transformer's attributes, end in a traceback."""
+    """Tasks that want a model per pair of languages, or a transformer's attributes, end in a traceback.
+
+    Of the last two, one does with every model, and the other's noise has no effect on models that do not know of it.
+    """
     task, name = getattr(namespace, "task", None), getattr(namespace, "arch", None)
     if task in TASKS_OF_OTHER_MODELS and is_ours(ARCH_MODEL_REGISTRY.get(name)):
-        raise UsageError(
-            f"--task {task} cannot train --arch {name}; for several languages in one model there is "
-            "--task translation_multi_simple_epoch"
-        )
+        raise UsageError(f"--task {task} cannot train --arch {name}; {TASKS_OF_OTHER_MODELS[task]}")
 
 
 @mend(lr_scheduler, "build_lr_scheduler")

@@ -34,15 +34,27 @@ def begin_without_an_earlier_training(original, trainer, *args, **kwargs):
 @mend(Trainer, "save_checkpoint")
 def keep_count_of_patience(original, trainer, filename, extra_state):
     """--patience is counted in the process alone, and starts again each time that training resumes."""
-    return original(trainer, filename, {**extra_state, "patience": dict(_count_of_patience())})
+    count = {"patience": dict(_count_of_patience()), "best_by": _metric(trainer)}
+    return original(trainer, filename, {**extra_state, **count})
+
+
+def _metric(trainer) -> list:
+    """What the best checkpoint is best by."""
+    cfg = trainer.cfg.checkpoint
+    return [cfg.best_checkpoint_metric, cfg.maximize_best_checkpoint_metric]
 
 
 @mend(Trainer, "load_checkpoint")
 def continue_count_of_patience(original, trainer, filename, reset_optimizer=False, *args, reset_meters=False, **kwargs):
-    """Reset together with the best loss, which fairseq keeps."""
+    """Reset together with the best loss, which fairseq keeps, and both if another metric is to be compared."""
     extra_state = original(trainer, filename, reset_optimizer, *args, reset_meters=reset_meters, **kwargs)
-    if extra_state is not None and not (reset_optimizer or reset_meters):
+    if extra_state is None or reset_optimizer or reset_meters:
+        return extra_state
+    if extra_state.get("best_by", _metric(trainer)) == _metric(trainer):
         _count_of_patience().update(extra_state.get("patience", {}))
+    else:
+        logger.info(f"--best-checkpoint-metric has changed: the best {extra_state['best_by'][0]} so far does not count")
+        extra_state.pop("best", None)
     return extra_state
 
 

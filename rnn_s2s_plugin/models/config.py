@@ -204,7 +204,10 @@ def check(cfg: Seq2SeqConfig) -> None:
     """Raises :class:`UsageError`, one sentence, for a value out of range or a combination that cannot work."""
     for name in CELL_OPTIONS:
         if getattr(cfg, name) not in CELLS:
-            raise UsageError(f"{flag(name)} must be one of {', '.join(CELLS)}, got {getattr(cfg, name)!r}")
+            raise UsageError(
+                f"{flag(name)} must be one of {', '.join(CELLS)}, got {getattr(cfg, name)!r}; a cell of your own needs "
+                "the --user-dir that has it"
+            )
     for name in POSITIVE:
         if getattr(cfg, name) is not None and getattr(cfg, name) < 1:
             raise UsageError(f"{flag(name)} must be at least 1, got {getattr(cfg, name)}")

@@ -1,14 +1,15 @@
 """Which options have an effect in combination with which others; options that would be ignored are refused.
 
-This applies to new models only. The options in a checkpoint are what its model was trained with, and are accepted.
+This applies to new models only. The options in a checkpoint are what its model was trained with, and are accepted. If
+its training goes on, only those that leave the model's equations as they are may change.
 """
 
-from typing import Any, Callable, Dict, NamedTuple, Type
+from typing import Any, Callable, Dict, NamedTuple, Tuple, Type
 
 from ..errors import UsageError, flag
 from ..modules.attention import SCORES
 from ..modules.linear_recurrence import LINEAR_CELLS
-from .config import Seq2SeqConfig, given_options
+from .config import FIELDS, RATES, Seq2SeqConfig, complete, given_options
 
 
 class Effect(NamedTuple):
@@ -120,3 +121,24 @@ def refuse_without_effect(cfg: Any, config_class: Type[Seq2SeqConfig], preset: D
             continue
         text = flag(name) if value is True else f"{flag(name)} {value}"
         raise UsageError(f"{text} has no effect {effect.otherwise}")
+
+
+# How a model is trained, begins or is used; ``cell`` is in the cells of both sides.
+MAY_CHANGE = {
+    *RATES, "variational_dropout", "encoder_embed_path", "decoder_embed_path", "encoder_freeze_embed",
+    "decoder_freeze_embed", "int8", "cell",
+}  # fmt: skip
+
+
+def changed_options(before: Any, now: Any, config_class: Type[Seq2SeqConfig]) -> Dict[str, Tuple[Any, Any]]:
+    """The options that give a model other equations than it was trained with, as {name: (before, now)}.
+
+    With equal shapes of all parameters nothing else shows that, say, the number of heads was forgotten.
+    """
+    old, new = (complete(cfg, config_class) for cfg in (before, now))
+    pairs = {name: (getattr(old, name), getattr(new, name)) for name in FIELDS if name not in MAY_CHANGE}
+    return {
+        name: pair
+        for name, pair in pairs.items()
+        if pair[0] != pair[1] and (name not in EFFECTS or EFFECTS[name].when(old) or EFFECTS[name].when(new))
+    }

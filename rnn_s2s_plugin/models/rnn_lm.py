@@ -12,13 +12,10 @@ from fairseq.tasks.translation import TranslationTask
 from fairseq.tasks.translation_multi_simple_epoch import TranslationMultiSimpleEpochTask
 
 from ..errors import UsageError
-from ..modules.dropout import check_retained
-from ..quantization import quantize_if_asked
 from .config import complete, with_defaults, with_only
 from .decoder import RNNDecoder
-from .effects import refuse_without_effect
 from .initialization import initialize
-from .presets import preset_values
+from .rnn_model import RNNModel
 from .seq2seq import embedding
 
 OPTIONS = (
@@ -36,15 +33,10 @@ WithoutSource.has_source = False
 
 
 @register_model("rnn_lm", dataclass=RNNLanguageModelConfig)
-class RNNLanguageModel(FairseqLanguageModel):
+class RNNLanguageModel(RNNModel, FairseqLanguageModel):
     """For ``--task language_modeling``, and for ``--lm-path`` when translating."""
 
-    int8 = False  # as in RNNSeq2SeqModel
-
-    @classmethod
-    def check_new_options(cls, cfg: Any) -> None:
-        """As in :class:`~.seq2seq.RNNSeq2SeqModel`."""
-        refuse_without_effect(cfg, WithoutSource, preset_values(cfg))
+    config_class = WithoutSource
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "RNNLanguageModel":
@@ -72,9 +64,3 @@ class RNNLanguageModel(FairseqLanguageModel):
         model.int8 = cfg.int8
         initialize(model, cfg.layer_norm)
         return model
-
-    def prepare_for_inference_(self, cfg: Any) -> None:
-        """Called by fairseq before it scores or generates."""
-        check_retained(self, cfg.generation.retain_dropout_modules)
-        super().prepare_for_inference_(cfg)
-        quantize_if_asked(self)

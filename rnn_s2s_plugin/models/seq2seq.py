@@ -1,7 +1,7 @@
 """Builds a model from its options, for all architectures."""
 
 import os
-from typing import Any, Dict, Optional, Tuple, Type
+from typing import Any, Dict, Optional, Tuple
 
 import torch
 import torch.nn as nn
@@ -12,30 +12,16 @@ from fairseq.tasks.masked_lm import MaskedLMTask
 from fairseq.tasks.multilingual_language_modeling import MultilingualLanguageModelingTask
 
 from ..errors import UsageError
-from ..modules.dropout import check_retained, check_variational
-from ..quantization import quantize_if_asked
+from ..modules.dropout import check_variational
 from .config import Seq2SeqConfig, complete
 from .decoder import RNNDecoder
-from .effects import refuse_without_effect
 from .encoder import RNNEncoder
 from .initialization import fill_uniformly, initialize
-from .presets import preset_values
+from .rnn_model import RNNModel
 
 
-class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
+class RNNSeq2SeqModel(RNNModel, FairseqEncoderDecoderModel):
     """Encoder, decoder and, if the options ask for it, the attention between them."""
-
-    config_class: Type[Seq2SeqConfig] = Seq2SeqConfig
-    int8 = False  # whether matrices become 8-bit integers when the model is prepared for inference
-
-    @classmethod
-    def check_new_options(cls, cfg: Any) -> None:
-        """Called before a new model is built, but not when a checkpoint is loaded (see ``compat.options``).
-
-        Raises:
-            UsageError: for an option that has no effect.
-        """
-        refuse_without_effect(cfg, cls.config_class, preset_values(cfg))
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "RNNSeq2SeqModel":
@@ -63,17 +49,11 @@ class RNNSeq2SeqModel(FairseqEncoderDecoderModel):
         return model
 
     def prepare_for_inference_(self, cfg: Any) -> None:
-        """Called by fairseq before it generates.
-
-        Raises:
-            UsageError: for dropout that cannot be retained.
-        """
+        """As the parent's; a search goes from word to word."""
         generation = cfg.generation
-        check_retained(self, generation.retain_dropout_modules)
         if generation.retain_dropout and not generation.score_reference:
             check_variational(self.decoder, generation.retain_dropout_modules)
         super().prepare_for_inference_(cfg)
-        quantize_if_asked(self)
 
 
 def build_embeddings(cfg: Seq2SeqConfig, source: Any, target: Any) -> Tuple[nn.Embedding, nn.Embedding]:

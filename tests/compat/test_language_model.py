@@ -1,6 +1,7 @@
 """Language models, alone and beside a translation model. Each test fails without its mend."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -46,6 +47,16 @@ def test_language_model_in_the_search_of_validation(train, corpus, language_mode
     finally:
         (corpus.data / "dict.txt").unlink()
     assert bleu["none"] == bleu["weight 0"] != bleu["weight 5"]
+
+
+def test_several_language_models_score_together(fairseq, language_model):
+    """The mean of a model's probabilities and the same ones."""
+    folder, path = language_model
+    shutil.copy(path, folder / "copy.pt")
+    command = ("eval_lm", folder, "--sample-break-mode", "eos", "--path")
+    one, two = (fairseq(*command, paths).output for paths in (path, f"{path}:{folder / 'copy.pt'}"))
+    perplexity = re.compile(r"Perplexity: ([\d.]+)")
+    assert perplexity.search(one)[1] == perplexity.search(two)[1]
 
 
 def test_two_models_in_a_program_have_a_language_model_each(corpus, checkpoint, language_model, tmp_path):

@@ -142,10 +142,9 @@ def test_the_kernel_leaves_other_strides_to_fairseq(which):
     torch.manual_seed(1)
     results = []
     numbers, gradient = torch.randn(6, 4), torch.randn(6, 4)
+    views = {"parameter": lambda x: x.repeat(1, 2)[:, :4], "transposed parameter": lambda x: x.t().contiguous().t()}
     for step in (Adam.step, fairseqs_own):
-        p = torch.nn.Parameter(numbers.clone())
-        if "parameter" in which:
-            p = torch.nn.Parameter(numbers.t().contiguous().t() if "transposed" in which else numbers.repeat(1, 2)[:, :4])
+        p = torch.nn.Parameter(views.get(which, torch.clone)(numbers))
         optimizer = Adam([p], **SETTINGS)
         for _ in range(3):
             p.grad = gradient.t().contiguous().t() if which == "gradient" else gradient.clone()

@@ -23,6 +23,19 @@ def test_a_second_training_in_the_same_process_starts_afresh(train, tmp_path):
     assert (tmp_path / "second" / "checkpoint_best.pt").exists()
 
 
+def test_another_metric_does_not_compare_with_the_old_ones_best(train, tmp_path):
+    """A loss is never below a BLEU of 0, and would have no best checkpoint."""
+    options = ["--eval-bleu", "--eval-bleu-args", '{"beam": 1, "max_len_b": 5}', "--no-epoch-checkpoints"]
+    options += ["--patience", 1]
+    bleu = ["--best-checkpoint-metric", "bleu", "--maximize-best-checkpoint-metric"]
+    train(tmp_path, *options, *bleu)
+    by_loss = train(tmp_path, *options, "--max-epoch", 3)
+    assert "--best-checkpoint-metric has changed: the best bleu so far does not count" in by_loss.output
+    *_, last = by_loss.log("valid_best_loss")
+    assert last["valid_best_loss"] == last["valid_loss"] and last["epoch"] == 3
+    assert "has changed" not in train(tmp_path, *options, "--max-epoch", 4).output
+
+
 def test_learning_rate_falls_when_training_resumes(train, tmp_path):
     """Interrupted after every epoch, so after the one that counts and after the one that lowers the rate, too."""
     options = ["--lr", 1e-4, "--lr-scheduler", "reduce_lr_on_plateau", "--lr-shrink", 0.5, "--no-epoch-checkpoints"]

@@ -62,6 +62,12 @@ def test_several_languages(train, fairseq, corpus, tmp_path):
     assert {i: int(steps) for i, steps in result.field("I").items()} == {
         i: len(scores.split()) for i, scores in result.field("P").items()
     }
+    (tmp_path / "lines").write_text("one mystery two\n")
+    unknown = ["--replace-unk", "--unkpen", -30, "--input", tmp_path / "lines", *options]
+    typed = fairseq("interactive", corpus.data, *languages, "src-tgt", *unknown)
+    source, words = ["__tgt__", "one", "mystery", "two", "<eos>"], typed.field("H")[0].split("\t")[1].split()
+    pairs = [[int(number) for number in pair.split("-")] for pair in typed.field("A")[0].split()]
+    assert words and words == [source[s] for s, t in sorted(pairs, key=lambda pair: pair[1])][: len(words)]
     hub = RNNAttnModel.from_pretrained(
         str(tmp_path), "checkpoint_last.pt", str(corpus.data), source_lang="src", target_lang="tgt"
     )
@@ -144,3 +150,16 @@ def test_matched_length_of_a_source_without_words_is_one(batch, fairseq, corpus,
     options = ["--match-source-len", "--input", tmp_path / "lines", "--buffer-size", 2, "--batch-size", batch]
     result = fairseq("interactive", corpus.data, "--path", checkpoint, *options)
     assert {i: len(scores.split()) - 1 for i, scores in result.field("P").items()} == {0: 1, 1: 2}
+
+
+def test_a_prefix_of_an_empty_reference_is_none(fairseq, corpus, checkpoint, tmp_path):
+    """It ends at once, and with it all hypotheses but one. The others' translations begin as their references do."""
+    for side, lines in (("src", "one two\none\n"), ("tgt", "\nTWO ONE\n")):
+        (tmp_path / f"text.{side}").write_text(lines)
+    dictionaries = [f"--{side}dict={corpus.data / f'dict.{side}.txt'}" for side in ("src", "tgt")]
+    fairseq(
+        "preprocess", "-s", "src", "-t", "tgt", "--testpref", tmp_path / "text", *dictionaries, "--destdir", tmp_path
+    )
+    search = ["--path", checkpoint, "--beam", 2, *SHORT]
+    plain, begun = (fairseq("generate", tmp_path, *search, *more).field("H") for more in ([], ["--prefix-size", 2]))
+    assert begun[0] == plain[0] and begun[1].split("\t")[1].startswith("TWO ONE")
