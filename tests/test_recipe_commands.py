@@ -61,7 +61,7 @@ from test_recipes import RECIPES, command, recipe, refused
         ({"WORK": "/tmp/a:b"}, ["-n"], "WORK=/tmp/a:b: fairseq's commands take a : or ,"),
         ({"RUN": "a:b"}, ["-n"], "RUN=a:b is the name of a folder under WORK/runs and holds no / and no :"),
         ({"CHECKPOINT": "a.pt:b.pt"}, ["-n"], "CHECKPOINT=a.pt:b.pt: fairseq-generate takes a :"),
-        ({"CHECKPOINT": "no.pt"}, ["generate"], "CHECKPOINT=no.pt: there is no such file"),
+        ({"CHECKPOINT": "no.pt"}, ["download"], "CHECKPOINT=no.pt: there is no such file"),
         ({}, ["prepare"], "train.en.gz is missing: run the stage download first"),
         ({}, ["binarize"], "prep/bpe/train.en is missing: run the stage prepare first"),
         ({}, ["train"], "bin/dict.de.txt is missing: run the stage binarize first"),
@@ -87,6 +87,60 @@ def test_results_are_of_one_checkpoint(tmp_path):
         result = recipe(tmp_path, stage, RUN="mine", CHECKPOINT=other)
         assert f"{results} was made with other settings" in refused(result)
         assert f"now:  CHECKPOINT={other.resolve()}" in result.stdout
+
+
+@pytest.mark.parametrize(("stage", "folder"), [("prepare", "prep/raw"), ("binarize", "bin")])
+def test_folders_of_other_programs_are_not_taken_for_the_recipes_own(tmp_path, stage, folder):
+    """As in a WORK that is the home folder."""
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "mine").touch()
+    assert f"{tmp_path / folder} is not of this recipe: set WORK" in refused(recipe(tmp_path, stage))
+    assert [path.name for path in (tmp_path / folder).iterdir()] == ["mine"]
+
+
+def test_what_is_made_belongs_to_the_text_it_was_made_of(tmp_path, raw):
+    """Text that was replaced is prepared in another WORK; what another text's models made is not scored with it."""
+    mine, work, copy = tmp_path / "raw", tmp_path / "work", tmp_path / "copy"
+    shutil.copytree(raw, mine)
+    made = recipe(work, "download", "prepare", "binarize", RAW_DIR=mine, CHECKSUMS="none")
+    assert made.returncode == 0, made.stdout
+    shutil.copytree(work, copy, copy_function=shutil.copyfile)  # all of them new
+    again = recipe(copy, "prepare", "binarize")
+    assert again.returncode == 0 and again.stdout.count("already there") == 2, again.stdout
+    assert "then: JOINED=1" in recipe(work, "binarize", JOINED=0).stdout
+
+    shutil.copy(mine / "val.de.gz", mine / "val.en.gz")
+    result = recipe(work, "download", "prepare", RAW_DIR=mine, CHECKSUMS="none")
+    assert f"{work / 'prep'} was made with other settings" in refused(result) and "contents of raw=" in result.stdout
+    shutil.copy(copy / "prep/bpe/valid.de", copy / "prep/bpe/valid.en")
+    result = recipe(copy, "binarize")
+    assert f"{copy / 'bin'} was made with other settings" in refused(result) and "contents of text=" in result.stdout
+
+    results = work / "runs/mine/checkpoint_best.beam5.lenpen1"
+    results.mkdir(parents=True)
+    for name in ("../checkpoint_best.pt", *(f"{test}.txt" for test in tiny_corpora.multi30k().tests)):
+        (results / name).touch()
+    assert recipe(work, "generate", RUN="mine").returncode == 0
+    (work / "bin/text").write_text("another\n")
+    assert f"{results} was made with other settings" in refused(recipe(work, "generate", RUN="mine"))
+
+
+def test_facts_of_a_corpus_are_not_taken_from_the_environment(tmp_path):
+    facts = {"VALID_EVERY": 10, "FILTER": "x", "FILTER_BPE": "y", "UNPACK": "z", "TEST_STEPS": "squeeze", "PAIRS": 1}
+    for name in ("multi30k", "iwslt14_de_en"):
+        plain, exported = (recipe(tmp_path, "-n", "prepare", name=name, **more).stdout for more in ({}, facts))
+        assert "corpus.py unpack" in plain and exported == plain
+
+
+def test_averages_older_than_their_training_are_made_anew(tmp_path):
+    run_dir = tmp_path / "runs/mine"
+    run_dir.mkdir(parents=True)
+    for name, stamp in (("checkpoint_last.pt", 1000), ("averaged_last2.pt", 2000)):
+        (run_dir / name).touch()
+        os.utime(run_dir / name, (stamp, stamp))
+    assert "already there" in recipe(tmp_path, "-n", "average", RUN="mine", AVERAGE=2).stdout
+    os.utime(run_dir / "checkpoint_last.pt", (3000, 3000))
+    assert "average_checkpoints.py" in recipe(tmp_path, "-n", "average", RUN="mine", AVERAGE=2).stdout
 
 
 def test_folder_of_another_recipe_is_refused(tmp_path):
@@ -155,6 +209,7 @@ def test_misspelt_variables_are_named(tmp_path):
     """One letter off, and no others: not another program's, nor a short one."""
     misspelt = {"RISK_UPDTE": "RISK_UPDATE", "MAX_EPOCHS": "MAX_EPOCH", "LABEL_LR": None, "RUN_DIR": None, "ARC": None}
     misspelt.update(SAVE_UDPATES="SAVE_UPDATES", MASTER_PART="MASTER_PORT", RAW_DIR_2=None, NODE_NAME=None)
+    misspelt.update(DIVERSFY="DIVERSIFY", WORKER=None)
     printed = recipe(tmp_path, "--dry-run", "score", **dict.fromkeys(misspelt, "1")).stdout
     found = dict(re.findall(r"warning: the recipes have no variable (\w+); is (\w+) meant\?", printed))
     assert found == {name: meant for name, meant in misspelt.items() if meant}
@@ -188,7 +243,9 @@ def test_shellcheck():
     for kind in (RECIPES.glob("*/run.sh"), RECIPES.glob("lib/*.sh")):
         result = subprocess.run([tool, *map(str, kind)], capture_output=True, text=True)
         assert result.returncode == 0, result.stdout
-    assert all("set -euo pipefail\nunset CDPATH" in path.read_text() for path in scripts if path.name == "run.sh")
+    # Bash that is too old says so, before it comes to an array that it does not know.
+    first = re.compile(r"set -euo pipefail\nunset CDPATH.*\nRECIPE_DIR=.*\n# .*\nsource \S+/lib/facts.sh\"\n")
+    assert all(first.search(path.read_text()) for path in scripts if path.name == "run.sh")
 
 
 # --- what would be run ----------------------------------------------------------------------------------
@@ -198,7 +255,17 @@ def test_dry_run_prints_every_stage_and_writes_nothing(tmp_path):
     work = tmp_path / "work"
     result = recipe(work, "--dry-run", ARCH="rnn_basic", SRC="de", TGT="en", GLOBAL_TOKENS=9000, AVERAGE=2)
     assert result.returncode == 0, result.stdout
-    for tool in ("fetch.py", "corpus.py", "text.py", "bpe.py", "preprocess", "train", "average_", "generate", "score"):
+    tools = (
+        "fetch.py",
+        "corpus.py",
+        "text.py",
+        "bpe.py",
+        "fairseq-preprocess",
+        "fairseq-train",
+        "average_",
+        "generate",
+    )
+    for tool in (*tools, "score"):
         assert re.search(rf"^\+ .*{tool}", result.stdout, re.MULTILINE), tool
     assert "--source-lang de --target-lang en" in result.stdout
     assert "--max-tokens 3000 --update-freq 3" in result.stdout  # 9000 tokens per update, at most 4096 at once
@@ -237,6 +304,16 @@ def test_checkpoints_vocabularies_and_time(tmp_path):
     for option in ("--stop-time-hours 0.50000", "--keep-last-epochs 0", "--keep-best-checkpoints 5", "--best 5"):
         assert f" {option} " in printed
     assert "--joined-dictionary" in recipe(tmp_path, "--dry-run", "binarize").stdout
+    printed = recipe(tmp_path, "--dry-run", "train", SAVE_UPDATES=50, KEEP=3).stdout
+    assert " --save-interval-updates 50 --keep-interval-updates 3 " in printed
+
+
+def test_test_sets_have_steps_of_their_own(tmp_path):
+    printed = recipe(tmp_path, "--dry-run", "prepare", name="wmt14_en_de").stdout
+    commands = re.findall(r"text.py .*--steps (\S+) .*--to \S+ (.*)", printed)
+    steps = {files.split()[0]: steps for steps, files in commands}
+    assert steps["train.en"] == "normalize,printable,tokenize-dash"
+    assert steps["newstest2014.en"] == "apostrophe,tokenize-dash"
 
 
 def test_learning_rate_falls_to_the_last_update(tmp_path):
@@ -269,10 +346,10 @@ def test_translations_older_than_their_model_are_made_anew(tmp_path):
 
 
 def test_a_checkpoint_to_translate_with_is_neither_averaged_nor_trained_further(tmp_path):
-    settings = {"CHECKPOINT": "mine.pt", "AVERAGE": 2, "RISK_UPDATE": 5}
-    printed = recipe(tmp_path, "--dry-run", "average", "risk", "generate", **settings).stdout
+    settings = {"CHECKPOINT": "mine.pt", "AVERAGE": 2, "RISK_UPDATE": 5, "DIVERSIFY": 1}
+    printed = recipe(tmp_path, "--dry-run", "diversify", "train", "average", "risk", "generate", **settings).stdout
     assert "nothing to average: the checkpoint is mine.pt" in printed
-    assert "nothing to train: the checkpoint is mine.pt" in printed
+    assert printed.count("nothing to train: the checkpoint is mine.pt") == 3
     assert "fairseq-train" not in printed and "--path mine.pt " in printed
 
 

@@ -3,8 +3,10 @@
 import collections
 import gzip
 import math
+import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -53,6 +55,14 @@ def test_fetch_goes_on_from_what_an_earlier_run_left(tmp_path, raw, server, monk
     with pytest.raises(files.RecipeError, match="bytes are kept in .*val.en.gz.part; run the same command again"):
         fetch_one(f"{server.url}/val.en.gz", tmp_path, "--attempts", "1")
     assert (tmp_path / "val.en.gz.part").exists() and not (tmp_path / "val.en.gz").exists()
+
+
+def test_fetch_takes_no_web_page_for_a_corpus(tmp_path, server):
+    """With which some servers answer instead of an error."""
+    server.kind = "text/html; charset=utf-8"
+    with pytest.raises(files.RecipeError, match="train.en.gz: the server answers with a web page; set MIRROR"):
+        fetch_one(f"{server.url}/train.en.gz", tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("mirror", ["example.org/corpus", "http://example org", "http://example.org:port"])
@@ -120,6 +130,19 @@ def test_lines_end_with_a_newline_only(tmp_path):
     with pytest.raises(files.RecipeError, match=r"latin1.txt, line 2, is not UTF-8"):
         list(files.read_lines(plain))
     assert list(files.read_lines(plain, mend=True)) == ["good", "sch\ufffdn"]
+
+
+def kill_this_process(lines: list) -> list:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_ends_the_tool(tmp_path, monkeypatch):
+    """As the system does where memory is short."""
+    (tmp_path / "source").write_text("line\n" * 10)
+    monkeypatch.setattr(files, "SMALL", 0)
+    with pytest.raises(files.RecipeError, match="a process was killed, .* give fewer WORKERS"):
+        files.rewrite(tmp_path / "source", tmp_path / "out", 2, kill_this_process, list, ())
+    assert not (tmp_path / "out").exists()
 
 
 def test_processes_give_what_one_gives_and_end_on_errors(tmp_path, monkeypatch):

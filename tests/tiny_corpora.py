@@ -212,9 +212,10 @@ class Server(http.server.ThreadingHTTPServer):
     """Serves a folder with byte ranges; the first answer for each name in ``cut`` ends in the middle.
 
     ``in_chunks``: with the length of each piece before it, instead of the length of the whole before all.
+    ``kind``: of the content, as the server says.
     """
 
-    in_chunks = False
+    in_chunks, kind = False, "application/octet-stream"
 
     def __init__(self, folder: Path):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -244,6 +245,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         body = data[start:]
         self.send_response(206 if start else 200)
+        self.send_header("Content-Type", self.server.kind)
         if self.server.in_chunks:
             self.send_header("Transfer-Encoding", "chunked")
             body = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"

@@ -88,14 +88,17 @@ need() { ((DRY_RUN)) || [[ -e $1 ]] || die "$1 is missing: run the stage $2 firs
 # lock FILE: of the runs that work in one folder, one stage at a time; the others wait. Held until the end of the stage,
 # also by a command that outlives a killed recipe.
 lock() {
-    if ((DRY_RUN)) || ! command -v flock >/dev/null; then return 0; fi
+    ((!DRY_RUN)) || return 0
     make_folder "$(dirname "$1")"
     exec 9>>"$1"
-    flock -n 9 || {
+    take_lock LOCK_NB 2>/dev/null || {
         say "waiting for another run that works in $(dirname "$1")"
-        flock 9
+        take_lock LOCK_EX
     }
 }
+
+# Python's, since not every system has the command flock. The lock is the open file's, and stays when Python ends.
+take_lock() { "$PYTHON" -c "import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.$1)"; }
 
 unlock() { exec 9>&-; }
 
@@ -112,6 +115,9 @@ Set WORK (or RUN, for training) to another name, or remove that folder."
     fi
 }
 
+# contents NAME FILE…: a line that changes with what is in the files, not with their dates, which a copy of WORK changes.
+contents() { printf 'contents of %s=%s\n' "$1" "$(cat "${@:2}" | cksum | tr ' ' -)"; }
+
 # settings NAME…: variables as lines NAME=value.
 settings() {
     local name
@@ -127,14 +133,14 @@ remember_command() {
     COMMAND="${words[*]-}${words[*]:+ }$(quoted bash "${RECIPE_SCRIPT#"$REPO"/}" "$@")"
 }
 
-# Variables of the environment that are one letter off one of the recipe's, and so change nothing. Only of those with an
-# underscore: shorter names are one letter from many that have nothing to do with a recipe.
+# Variables of the environment that are one letter off one of the recipe's, and so change nothing. Only of the longer
+# ones: names like RUN are one letter from many that have nothing to do with a recipe.
 warn_of_misspelt_variables() {
     local name known all=("${VARIABLES[@]}" NODE_RANK MASTER_ADDR MASTER_PORT)
     while read -r name; do
         ! contains "$name" "${all[@]}" || continue
         for known in "${all[@]}"; do
-            [[ $known != *_* ]] || ! one_letter_off "$known" "$name" ||
+            [[ $known != *_* && ${#known} -lt 8 ]] || ! one_letter_off "$known" "$name" ||
                 echo "warning: the recipes have no variable $name; is $known meant?" >&2
         done
     done < <(awk 'BEGIN {for (name in ENVIRON) print name}')

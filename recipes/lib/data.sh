@@ -42,15 +42,19 @@ name_files() {
 }
 
 stage_prepare() {
-    local url
+    local url urls
     lock "$WORK/.data.lock"
+    [[ ! -e $PREP/raw || -e $PREP/settings ]] || die "$PREP/raw is not of this recipe: set WORK to another folder"
     settle "$PREP/settings" "$(prepare_settings)"
+    mapfile -t urls < <(corpus_urls)
+    urls=("${urls[@]##*[/#]}")
+    if all_exist "${urls[@]/#/$RAW/}"; then settle "$PREP/corpus" "$(contents raw "${urls[@]/#/$RAW/}")"; fi
     name_files train valid "${TESTS[@]}"
     if all_exist "${FILES[@]/#/$PREP/bpe/}"; then
         say "already there: $PREP/bpe"
         return 0
     fi
-    while read -r url; do need "$RAW/${url##*[/#]}" download; done < <(corpus_urls)
+    for url in "${urls[@]}"; do need "$RAW/$url" download; done
     need_space "$PREPARE_MB"
     unpack_all
     tokenize_all
@@ -162,13 +166,15 @@ count_pairs() {
 }
 
 stage_binarize() {
-    local prefixes options=() now
+    local prefixes options=() now text
     now=$(prepare_settings && settings JOINED)
     lock "$WORK/.data.lock"
+    name_files train valid "${TESTS[@]}"
+    text=$(all_exist "${FILES[@]/#/$PREP/bpe/}" && contents text "${FILES[@]/#/$PREP/bpe/}") || text=
     if [[ -e $BIN ]]; then
+        [[ -e $BIN/settings ]] || die "$BIN is not of this recipe: set WORK to another folder"
         settle "$BIN/settings" "$now"
-        [[ ! $PREP/bpe/train.$SRC -nt $BIN/settings ]] ||
-            die "$BIN is older than the text in $PREP/bpe: remove it, and the runs that were trained on it"
+        [[ -z $text || ! -e $BIN/text ]] || settle "$BIN/text" "$text"
         say "already there: $BIN"
         return 0
     fi
@@ -183,6 +189,10 @@ stage_binarize() {
     if ((!DRY_RUN)); then
         [[ -e $BIN.tmp/dict.$TGT.txt ]] || die "fairseq-preprocess left no dict.$TGT.txt in $BIN.tmp; see $LOG"
         printf '%s\n' "$now" >"$BIN.tmp/settings"
+        printf '%s\n' "$text" >"$BIN.tmp/text"
         mv "$BIN.tmp" "$BIN"
     fi
 }
+
+# The text that BIN was made of, among the settings of what is made with it.
+text_of_bin() { [[ ! -e $BIN/text ]] || cat "$BIN/text"; }

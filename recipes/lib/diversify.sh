@@ -8,9 +8,11 @@ stage_diversify() {
         say "nothing to do: DIVERSIFY=0"
         return 0
     fi
+    ! has_checkpoint || return 0
     ((NODES == 1)) || die "NODES=$NODES: run the stage diversify on one machine first, without NODES"
     need "$BIN/dict.$TGT.txt" binarize
-    settle "$DIVERSE/settings" "$(prepare_settings && settings JOINED TEACHER TEACHER_UPDATE DIVERSIFY)"
+    settle "$DIVERSE/settings" "$(prepare_settings && settings JOINED TEACHER TEACHER_UPDATE DIVERSIFY &&
+        text_of_bin)"
     ! diverse_data_is_there || return 0
     TRANSLATED=()
     for ((seed = 1; seed <= DIVERSIFY; seed++)); do

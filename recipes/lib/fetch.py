@@ -92,6 +92,8 @@ def continue_download(url: str, part: Path, timeout: float) -> None:
             return
         part.unlink()
         raise RuntimeError(f"{part} did not fit the file and was begun anew") from error
+    if answer.headers.get_content_type() == "text/html":  # the page of a server that does not say 404
+        raise RecipeError(f"cannot fetch {url}: the server answers with a web page; {ADVICE}")
     with answer, open(part, "ab" if answer.status == 206 else "wb", buffering=0) as out:
         # Without 206 the server ignores ranges and sends the whole file.
         expected = answer.headers.get("Content-Length")

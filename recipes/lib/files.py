@@ -9,11 +9,12 @@ import codecs
 import gzip
 import os
 import sys
-import threading
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from multiprocessing import Pool
 from pathlib import Path
 
 CHUNK = 2000  # lines per piece of work
@@ -25,9 +26,11 @@ class RecipeError(Exception):
 
 
 def run_tool(main: Callable[[], None]) -> None:
-    """Run a command-line tool; a `RecipeError` or operating system error becomes one line and status 1."""
+    """Run a command-line tool; a `RecipeError`, operating system error or Ctrl-C becomes one line and status 1."""
     try:
         main()
+    except KeyboardInterrupt:
+        sys.exit(f"{Path(sys.argv[0]).name}: interrupted; the same command goes on")
     except (RecipeError, OSError) as error:
         sys.exit(f"{Path(sys.argv[0]).name}: error: {error}")
 
@@ -127,23 +130,20 @@ def spread(work: Callable, pieces: Iterable, workers: int, setup: Callable, setu
         setup(*setup_args)
         yield from map(work, pieces)
         return
-    room, ended = threading.Semaphore(4 * workers), threading.Event()
-
-    def throttled() -> Iterator:
-        for piece in pieces:
-            room.acquire()
-            if ended.is_set():
-                return
-            yield piece
-
-    with Pool(workers, setup, setup_args) as pool:
+    with ProcessPoolExecutor(workers, initializer=setup, initargs=setup_args) as pool:
+        waiting = deque()
         try:
-            for result in pool.imap(work, throttled()):
-                room.release()
-                yield result
-        finally:  # wakes the pool's feeding thread, which would keep the pool from closing
-            ended.set()
-            room.release()
+            for piece in pieces:
+                waiting.append(pool.submit(work, piece))
+                if len(waiting) == 4 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise RecipeError("a process was killed, perhaps for lack of memory: give fewer WORKERS") from error
+        finally:
+            for result in waiting:
+                result.cancel()
 
 
 def workers_for(path: str | Path, workers: int) -> int:

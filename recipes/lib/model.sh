@@ -83,13 +83,17 @@ distributed_options() {
     ((DEVICES)) || OPTIONS+=(--distributed-no-spawn --distributed-backend gloo --ddp-backend legacy_ddp)
 }
 
+# Nothing is to be trained for a checkpoint that is there already.
+has_checkpoint() { [[ -n $CHECKPOINT ]] && say "nothing to train: the checkpoint is $CHECKPOINT"; }
+
 stage_train() {
     local goal
+    ! has_checkpoint || return 0
     need "$TRAIN_BIN/dict.$TGT.txt" "$( ((DIVERSIFY)) && echo diversify || echo binarize)"
     settle "$RUN_DIR/settings" "$(settings ARCH SRC TGT SEED GLOBAL_TOKENS CRITERION LR SCHEDULE WARMUP SMOOTHING CLIP &&
         if ((DIVERSIFY)); then settings DIVERSIFY TEACHER; fi &&
         if ((DIVERSIFY && TEACHER_RISK_UPDATE)); then settings TEACHER_RISK_UPDATE; fi &&
-        if [[ $SCHEDULE == polynomial_decay ]]; then settings MAX_UPDATE; fi &&
+        if [[ $SCHEDULE == polynomial_decay ]]; then settings MAX_UPDATE; fi && text_of_bin &&
         printf 'EXTRA=%s\n' "$(quoted "${EXTRA[@]//"$(dirname "$RUN_DIR")/"/}")")" # WORK may have been moved
     goal=$(settings MAX_EPOCH MAX_UPDATE PATIENCE TRAIN_MINUTES)
     ((NODE_RANK)) || lock "$RUN_DIR/.lock"
@@ -120,7 +124,6 @@ choose_model() {
     choose_trained
     name=$(basename "${CHECKPOINT:-$MODEL}" .pt)
     if [[ -n $CHECKPOINT ]]; then
-        ((DRY_RUN)) || [[ -f $CHECKPOINT ]] || die "CHECKPOINT=$CHECKPOINT: there is no such file"
         MODEL=$CHECKPOINT
     elif ((RISK_UPDATE)); then
         MODEL=$RISK_DIR/checkpoint_last.pt NEEDED=risk name=$(basename "$RISK_DIR")
@@ -158,7 +161,7 @@ settle_results() {
     folder=$(cd -P "$(dirname "$MODEL")" 2>/dev/null && pwd) || folder=$(dirname "$MODEL")
     folder+=/
     folder=${folder#"$(cd -P "$RUN_DIR" && pwd)/"} # WORK may have been moved
-    settle "$RESULTS/settings" "CHECKPOINT=$folder$(basename "$MODEL")"
+    settle "$RESULTS/settings" "$(printf 'CHECKPOINT=%s\n' "$folder$(basename "$MODEL")" && text_of_bin)"
 }
 
 stage_generate() {

@@ -1,11 +1,7 @@
 # shellcheck shell=bash
-# The shared library of the recipes: sourced by recipes/NAME/run.sh, which states the facts of its corpus as variables
-# and two functions (see recipes/README.md, "Adding a recipe") and then calls `recipe_main "$@"`.
+# The shared library of the recipes: sourced by recipes/NAME/run.sh, which sources facts.sh, states the facts of its
+# corpus as variables and two functions (see recipes/README.md, "Adding a recipe") and then calls `recipe_main "$@"`.
 
-[[ ${BASH_VERSINFO[0]} -gt 4 || (${BASH_VERSINFO[0]} -eq 4 && ${BASH_VERSINFO[1]} -ge 4) ]] || {
-    echo "error: bash 4.4 or newer is needed, this is $BASH_VERSION" >&2
-    exit 1
-}
 shopt -u patsub_replacement 2>/dev/null || true # a & in WORK stays one in ${names[@]/#/$WORK/}, since bash 5.2 too
 
 LIB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -61,13 +57,9 @@ parse_arguments() {
     ((${#WANTED[@]})) || WANTED=("${STAGES[@]}")
 }
 
-# Facts that a recipe need not state.
+# Facts that follow from others unless a recipe states them.
 declare -p PAIRS >/dev/null 2>&1 || PAIRS=("${LANGS[0]}-${LANGS[1]}")
-declare -p FILTER >/dev/null 2>&1 || FILTER=()
-declare -p FILTER_BPE >/dev/null 2>&1 || FILTER_BPE=()
-declare -p UNPACK >/dev/null 2>&1 || UNPACK=()
-declare -p LINES_OF >/dev/null 2>&1 || declare -A LINES_OF=()
-: "${VALID_EVERY:=}" "${TEST_STEPS:=$STEPS}" "${RAW_TOKENIZED:=0}"
+: "${TEST_STEPS:=$STEPS}"
 
 # Defaults of whatever neither the user nor the recipe has set; then the paths that follow from them.
 set_defaults() {
@@ -149,6 +141,7 @@ check_values() {
         die "KEEP=$KEEP: at least AVERAGE=$AVERAGE checkpoints must be kept to be averaged"
     [[ $RUN != *[/:]* ]] || die "RUN=$RUN is the name of a folder under WORK/runs and holds no / and no :"
     [[ $CHECKPOINT != *:* ]] || die "CHECKPOINT=$CHECKPOINT: fairseq-generate takes a : in a path for its end, move it"
+    [[ -z $CHECKPOINT || -f $CHECKPOINT || $DRY_RUN == 1 ]] || die "CHECKPOINT=$CHECKPOINT: there is no such file"
 }
 
 # Run the wanted stages in their order.

@@ -5,6 +5,8 @@
 set -euo pipefail
 unset CDPATH # cd would go by it, and print
 RECIPE_DIR=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+# shellcheck source=facts.sh
+source "$RECIPE_DIR/../lib/facts.sh"
 
 OTHER=fr
 BITEXTS=(
