@@ -2,7 +2,8 @@
 
 Importing this package applies all fixes, so the plugin imports it before anything else. No file of fairseq is changed.
 Each fix is one short function whose docstring gives the reason. It uses a public interface if there is one; otherwise
-``mending.mend`` wraps one function, which remains available as ``__wrapped__``. ``coverage`` adds a search option.
+``mending.mend`` wraps one function, which remains available as ``__wrapped__`` (docs/mends.md lists all of them).
+``coverage`` adds a search option.
 
 Modules apply their fixes when they are imported, in any order, except for ``interactive``, which waits until
 fairseq-interactive has read its options (``options.correct_options``). The calls below set up the process.

@@ -3,6 +3,18 @@
 import functools
 import types
 from collections.abc import Callable
+from typing import Any, List, NamedTuple
+
+
+class Mend(NamedTuple):
+    """A replaced function, for docs/mends.md."""
+
+    owner: Any
+    name: str
+    replacement: Callable
+
+
+MENDS: List[Mend] = []  # in the order in which they were made
 
 
 def mend(owner, name: str) -> Callable:
@@ -20,6 +32,7 @@ def mend(owner, name: str) -> Callable:
         def mended(*args, **kwargs):
             return call(*args, **kwargs)
 
+        MENDS.append(Mend(owner, name, replacement))
         setattr(owner, name, functools.update_wrapper(_among_the_names_of(original, mended), original))
         return replacement
 

@@ -3,6 +3,7 @@
 import inspect
 
 import torch
+from conftest import ROOT, load_script
 
 from rnn_s2s_plugin.compat.mending import mend
 
@@ -52,3 +53,8 @@ def test_torchscript_compiles_the_original(monkeypatch):
 
     assert module.shifted(torch.ones(1)) == 4
     assert torch.jit.script(module.shifted)(torch.ones(1)) == 2
+
+
+def test_page_lists_what_is_changed():
+    page = load_script(ROOT / "docs" / "make_mends.py")
+    assert page.OUTPUT.read_text(encoding="utf-8") == page.document(), "run python docs/make_mends.py"
