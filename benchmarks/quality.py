@@ -86,6 +86,9 @@ ROWS = {
     "rnn_parallel + attention (smaller) on diversified data in full + minimum risk": preset(
         "rnn_parallel_attn", SMALLER, **DIVERSE_IN_FULL, **RISK
     ),
+    "rnn_conv_attn on diversified data for longer + minimum risk": preset(
+        "rnn_conv_attn", **DIVERSE_FOR_LONGER, **RISK
+    ),
     "rnn_parallel + attention (smaller) on diversified data for longer + minimum risk": preset(
         "rnn_parallel_attn", SMALLER, **DIVERSE_FOR_LONGER, **RISK
     ),
