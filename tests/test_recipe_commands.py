@@ -125,6 +125,18 @@ def test_what_is_made_belongs_to_the_text_it_was_made_of(tmp_path, raw):
     assert f"{results} was made with other settings" in refused(recipe(work, "generate", RUN="mine"))
 
 
+def test_a_damaged_file_may_be_replaced(tmp_path, raw):
+    """After the error that asks for it."""
+    mine, damaged = tmp_path / "raw", tmp_path / "raw" / "val.en.gz"
+    shutil.copytree(raw, mine)
+    damaged.write_bytes((raw / damaged.name).read_bytes()[:50])
+    settings = {"RAW_DIR": mine, "CHECKSUMS": "none"}
+    assert "damaged or cut short" in refused(recipe(tmp_path / "work", "download", "prepare", **settings))
+    shutil.copy(raw / damaged.name, damaged)
+    result = recipe(tmp_path / "work", "download", "prepare", **settings)
+    assert result.returncode == 0, result.stdout
+
+
 def test_facts_of_a_corpus_are_not_taken_from_the_environment(tmp_path):
     facts = {"VALID_EVERY": 10, "FILTER": "x", "FILTER_BPE": "y", "UNPACK": "z", "TEST_STEPS": "squeeze", "PAIRS": 1}
     for name in ("multi30k", "iwslt14_de_en"):
@@ -255,17 +267,8 @@ def test_dry_run_prints_every_stage_and_writes_nothing(tmp_path):
     work = tmp_path / "work"
     result = recipe(work, "--dry-run", ARCH="rnn_basic", SRC="de", TGT="en", GLOBAL_TOKENS=9000, AVERAGE=2)
     assert result.returncode == 0, result.stdout
-    tools = (
-        "fetch.py",
-        "corpus.py",
-        "text.py",
-        "bpe.py",
-        "fairseq-preprocess",
-        "fairseq-train",
-        "average_",
-        "generate",
-    )
-    for tool in (*tools, "score"):
+    tools = "fetch.py corpus.py text.py bpe.py fairseq-preprocess fairseq-train average_ generate score"
+    for tool in tools.split():
         assert re.search(rf"^\+ .*{tool}", result.stdout, re.MULTILINE), tool
     assert "--source-lang de --target-lang en" in result.stdout
     assert "--max-tokens 3000 --update-freq 3" in result.stdout  # 9000 tokens per update, at most 4096 at once

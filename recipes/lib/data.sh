@@ -48,7 +48,7 @@ stage_prepare() {
     settle "$PREP/settings" "$(prepare_settings)"
     mapfile -t urls < <(corpus_urls)
     urls=("${urls[@]##*[/#]}")
-    if all_exist "${urls[@]/#/$RAW/}"; then settle "$PREP/corpus" "$(contents raw "${urls[@]/#/$RAW/}")"; fi
+    settle_corpus "${urls[@]/#/$RAW/}"
     name_files train valid "${TESTS[@]}"
     if all_exist "${FILES[@]/#/$PREP/bpe/}"; then
         say "already there: $PREP/bpe"
@@ -57,10 +57,16 @@ stage_prepare() {
     for url in "${urls[@]}"; do need "$RAW/$url" download; done
     need_space "$PREPARE_MB"
     unpack_all
+    settle_corpus "${urls[@]/#/$RAW/}"
     tokenize_all
     select_pairs
     segment_all
     count_pairs
+}
+
+# settle_corpus FILE…: the files that PREP/raw was unpacked from, if it was, and they are still there.
+settle_corpus() {
+    if [[ -d $PREP/raw ]] && all_exist "$@"; then settle "$PREP/corpus" "$(contents raw "$@")"; fi
 }
 
 # What the prepared text depends on.

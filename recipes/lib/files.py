@@ -8,6 +8,7 @@ import argparse
 import codecs
 import gzip
 import os
+import signal
 import sys
 import zlib
 from collections import deque
@@ -130,7 +131,7 @@ def spread(work: Callable, pieces: Iterable, workers: int, setup: Callable, setu
         setup(*setup_args)
         yield from map(work, pieces)
         return
-    with ProcessPoolExecutor(workers, initializer=setup, initargs=setup_args) as pool:
+    with ProcessPoolExecutor(workers, initializer=begin_work, initargs=(setup, setup_args)) as pool:
         waiting = deque()
         try:
             for piece in pieces:
@@ -144,6 +145,12 @@ def spread(work: Callable, pieces: Iterable, workers: int, setup: Callable, setu
         finally:
             for result in waiting:
                 result.cancel()
+
+
+def begin_work(setup: Callable, setup_args: tuple) -> None:
+    """What a process of :func:`spread` does first; Ctrl-C is answered by the one that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    setup(*setup_args)
 
 
 def workers_for(path: str | Path, workers: int) -> int:

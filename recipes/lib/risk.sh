@@ -7,10 +7,7 @@ stage_risk() {
         say "nothing to do: RISK_UPDATE=0"
         return 0
     fi
-    if [[ -n $CHECKPOINT ]]; then
-        say "nothing to train: the checkpoint is $CHECKPOINT"
-        return 0
-    fi
+    ! has_checkpoint || return 0
     ((NODES == 1)) || die "NODES=$NODES: run the stage risk on one machine, without NODES"
     choose_trained
     need "$MODEL" "$NEEDED"

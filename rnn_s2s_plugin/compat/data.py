@@ -42,14 +42,10 @@ def explain_too_long_sentence(original, *args, **kwargs):
 
 
 @mend(FairseqTask, "filter_indices_by_size")
-def refuse_to_skip_every_sentence(original, task, indices, dataset, max_positions=None, ignore_invalid_inputs=False):
-    """If all sentences are too long and skipped, fairseq divides by their number or stops with a traceback.
-
-    If one is and not skipped, it names only the option that skips it. Lines that a user types are not in one of the
-    task's datasets; the next of them may be shorter.
-    """
+def name_the_limit_of_lengths(original, task, indices, dataset, max_positions=None, ignore_invalid_inputs=False):
+    """For a sentence that is too long, fairseq names only the option that leaves it out."""
     try:
-        kept = original(task, indices, dataset, max_positions, ignore_invalid_inputs)
+        return original(task, indices, dataset, max_positions, ignore_invalid_inputs)
     except Exception as error:
         if not str(error).startswith("Size of sample"):
             raise
@@ -58,6 +54,15 @@ def refuse_to_skip_every_sentence(original, task, indices, dataset, max_position
             "which every command wants again (in Python they are arguments of from_pretrained), or leave such "
             "sentences out with --skip-invalid-size-inputs-valid-test"
         ) from error
+
+
+@mend(FairseqTask, "filter_indices_by_size")
+def refuse_to_skip_every_sentence(original, task, indices, dataset, max_positions=None, ignore_invalid_inputs=False):
+    """If all sentences are too long and skipped, fairseq divides by their number or stops with a traceback.
+
+    Lines that a user types are not in one of the task's datasets; the next of them may be shorter.
+    """
+    kept = original(task, indices, dataset, max_positions, ignore_invalid_inputs)
     split = next((name for name, known in task.datasets.items() if known is dataset), None)
     if split is not None and len(kept) == 0 < len(indices):
         raise UsageError(

@@ -189,8 +189,9 @@ def keep_words_that_were_typed(original, task, generator, models, sample, **kwar
     hypotheses = original(task, generator, models, sample, **kwargs)
     sources, tokens = vars(task).pop("sources_of_batch", ()), sample["net_input"]["src_tokens"]
     for source, row, of_sentence in zip(sources, tokens, hypotheses):
-        row = utils.strip_pad(row, task.source_dictionary.pad())
-        before = row[: len(row) - 1 - len(source.split())]  # the language, in a task of several
+        row = utils.strip_pad(row, task.source_dictionary.pad()).tolist()
+        end = row.index(task.source_dictionary.eos()) if task.source_dictionary.eos() in row else 0
+        before = row[: max(0, end - len(source.split()))]  # the language, in a task of several
         source = " ".join([*(task.source_dictionary[token] for token in before), source])
         for hypo in of_sentence:
             if isinstance(hypo["alignment"], list):

@@ -93,6 +93,10 @@ def _refuse_impossible_combinations(namespace: argparse.Namespace) -> None:
             namespace.constraints and namespace.task not in ("translation", "translation_from_pretrained_bart"),
             f"--constraints is for --task translation; --task {namespace.task} has none",
         ),
+        (
+            namespace.print_alignment and namespace.task == "translation_from_pretrained_bart",
+            f"--print-alignment and --replace-unk have no effect with --task {namespace.task}: leave them out",
+        ),
         (len(searches) > 1, f"{' and '.join(searches)} are searches of their own: give one of them"),
         (reads_lines and namespace.score_reference, "--score-reference is for fairseq-generate, which has references"),
         (reads_lines and namespace.prefix_size > 0, "--prefix-size is for fairseq-generate, which has references"),

@@ -48,9 +48,18 @@ def test_a_language_as_the_last_word(train, fairseq, corpus, tmp_path):
     model = tmp_path / "checkpoint_last.pt"
     result = fairseq("generate", corpus.data, *task, "--path", model, *SHORT)
     assert len(result.field("H")) == SIZES["test"] and "[tgt]" not in "".join(result.field("H").values())
+    with pytest.raises(UsageError, match="--print-alignment and --replace-unk .*leave them out"):
+        fairseq("interactive", corpus.data, *task, "--path", model, *SHORT, "--replace-unk")
     further = tmp_path / "further"
     train(further, *task, "--criterion", "minimum_risk", "--finetune-from-model", model, "--max-update", 2)
     assert (further / "checkpoint_last.pt").exists()
+
+
+def replaces_unknown_words_by(source: list, result) -> bool:
+    """Whether a translation of unknown words alone has the words of the source that they are aligned with."""
+    words = result.field("H")[0].split("\t")[1].split()
+    source_of = {int(t): int(s) for s, t in (pair.split("-") for pair in result.field("A")[0].split())}
+    return words != [] and words == [source[source_of[t]] for t in range(len(words))]
 
 
 def test_several_languages(train, fairseq, corpus, tmp_path):
@@ -65,9 +74,7 @@ def test_several_languages(train, fairseq, corpus, tmp_path):
     (tmp_path / "lines").write_text("one mystery two\n")
     unknown = ["--replace-unk", "--unkpen", -30, "--input", tmp_path / "lines", *options]
     typed = fairseq("interactive", corpus.data, *languages, "src-tgt", *unknown)
-    source, words = ["__tgt__", "one", "mystery", "two", "<eos>"], typed.field("H")[0].split("\t")[1].split()
-    pairs = [[int(number) for number in pair.split("-")] for pair in typed.field("A")[0].split()]
-    assert words and words == [source[s] for s, t in sorted(pairs, key=lambda pair: pair[1])][: len(words)]
+    assert replaces_unknown_words_by(["__tgt__", "one", "mystery", "two", "<eos>"], typed)
     hub = RNNAttnModel.from_pretrained(
         str(tmp_path), "checkpoint_last.pt", str(corpus.data), source_lang="src", target_lang="tgt"
     )
