@@ -1,5 +1,7 @@
 """The error for mistakes that the user can fix, and how it names options."""
 
+from typing import Any
+
 from hydra.errors import CompactHydraException
 
 
@@ -16,3 +18,10 @@ class UsageError(ValueError, CompactHydraException):
 def flag(option: str) -> str:
     """An option as it is typed: ``encoder_cell`` -> ``--encoder-cell``."""
     return "--" + option.replace("_", "-")
+
+
+def as_typed(option: str, value: Any) -> str:
+    """An option with its value; True and False, or None, stand for a switch that is given and an option that is not."""
+    if value is None or value is False:
+        return f"no {flag(option)}"
+    return flag(option) if value is True else f"{flag(option)} {value}"

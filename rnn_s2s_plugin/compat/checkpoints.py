@@ -18,7 +18,7 @@ from fairseq.tasks.translation import TranslationTask
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from ..errors import UsageError
+from ..errors import UsageError, as_typed
 from .mending import mend
 
 
@@ -137,6 +137,21 @@ def refuse_other_direction(original, filenames, *args, **kwargs):
             f"checkpoint {':'.join(filenames)} translates {source} to {target}, not {target} to {source}; give "
             f"--source-lang {source} --target-lang {target}, or a checkpoint of the other direction"
         )
+    return ensemble, cfg, task
+
+
+@mend(checkpoint_utils, "load_model_ensemble_and_task")
+def refuse_other_language_tokens(original, filenames, *args, **kwargs):
+    """A model for several languages knows by tokens which is meant, and fairseq adds those of the command line."""
+    ensemble, cfg, task = original(filenames, *args, **kwargs)
+    now = getattr(task, "args", None)
+    for option in ("encoder_langtok", "decoder_langtok"):
+        trained, asked = getattr(cfg.task, option, None), getattr(now, option, None)
+        if hasattr(now, option) and trained != asked:
+            raise UsageError(
+                f"checkpoint {':'.join(filenames)} was trained with {as_typed(option, trained)}, not with "
+                f"{as_typed(option, asked)}: give the same as in training"
+            )
     return ensemble, cfg, task
 
 

@@ -10,7 +10,7 @@ from fairseq.file_io import PathManager
 from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.trainer import Trainer
 
-from ..errors import UsageError, flag
+from ..errors import UsageError, as_typed, flag
 from .mending import mend
 
 logger = logging.getLogger(__name__)
@@ -117,17 +117,11 @@ def _refuse_other_equations(before: Any, trainer: Trainer, filename: str) -> Non
         return
     changed = model.changed_options(before, trainer.cfg.model)
     if changed:
-        old, new = (", ".join(_as_typed(name, pair[i]) for name, pair in changed.items()) for i in (0, 1))
+        old, new = (", ".join(as_typed(name, pair[i]) for name, pair in changed.items()) for i in (0, 1))
         raise UsageError(
             f"checkpoint {filename} was trained with {old}, not with {new}: give its --arch and options again, or "
             f"another {_option_that_names(filename, trainer.cfg.checkpoint)}"
         )
-
-
-def _as_typed(name: str, value: Any) -> str:
-    if value is None or value is False:
-        return f"no {flag(name)}"
-    return flag(name) if value is True else f"{flag(name)} {value}"
 
 
 def _refuse_other_languages(before: Any, now: Any, filename: str) -> None:
