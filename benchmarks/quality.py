@@ -97,6 +97,9 @@ ROWS = {
     "de-en: rnn_attn": reverse(preset("rnn_attn")),
     "de-en: rnn_conv_attn": reverse(preset("rnn_conv_attn")),
     "de-en: rnn_parallel + attention": reverse(preset("rnn_parallel_attn")),
+    "de-en: rnn_attn on diversified data in full + minimum risk": reverse(
+        preset("rnn_attn", **DIVERSE_IN_FULL, **RISK)
+    ),
     "de-en: fairseq lstm": reverse(FAIRSEQ_LSTM),
     "de-en: fairseq transformer (tiny)": reverse(FAIRSEQ_TRANSFORMER),
 }  # fmt: skip
