@@ -7,7 +7,7 @@ import os
 import pickle
 import re
 import zipfile
-from typing import List, Optional
+from typing import Any, List, Optional
 
 import numpy as np
 import torch
@@ -144,15 +144,19 @@ def refuse_other_direction(original, filenames, *args, **kwargs):
 def refuse_other_language_tokens(original, filenames, *args, **kwargs):
     """A model for several languages knows by tokens which is meant, and fairseq adds those of the command line."""
     ensemble, cfg, task = original(filenames, *args, **kwargs)
-    now = getattr(task, "args", None)
+    refuse_other_tokens(":".join(filenames), cfg.task, getattr(task, "args", None))
+    return ensemble, cfg, task
+
+
+def refuse_other_tokens(checkpoint: str, before: Any, now: Any) -> None:
+    """Raises UsageError if the options of a task for several languages add other tokens than in training."""
     for option in ("encoder_langtok", "decoder_langtok"):
-        trained, asked = getattr(cfg.task, option, None), getattr(now, option, None)
+        trained, asked = getattr(before, option, None), getattr(now, option, None)
         if hasattr(now, option) and trained != asked:
             raise UsageError(
-                f"checkpoint {':'.join(filenames)} was trained with {as_typed(option, trained)}, not with "
+                f"checkpoint {checkpoint} was trained with {as_typed(option, trained)}, not with "
                 f"{as_typed(option, asked)}: give the same as in training"
             )
-    return ensemble, cfg, task
 
 
 @mend(checkpoint_utils, "load_model_ensemble_and_task")

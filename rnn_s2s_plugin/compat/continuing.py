@@ -11,6 +11,7 @@ from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.trainer import Trainer
 
 from ..errors import UsageError, as_typed, flag
+from .checkpoints import refuse_other_tokens
 from .mending import mend
 
 logger = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ def refuse_to_train_another_model(original, trainer, filename, *args, **kwargs):
         _refuse_other_equations(state["cfg"].model, trainer, filename)
         if _option_that_names(filename, trainer.cfg.checkpoint) == "--save-dir":  # others may begin with another pair
             _refuse_other_languages(state["cfg"].task, trainer.cfg.task, filename)
+            refuse_other_tokens(filename, state["cfg"].task, trainer.cfg.task)
 
     with _when_it_is_read(check):
         return original(trainer, filename, *args, **kwargs)

@@ -81,8 +81,11 @@ def test_several_languages(train, fairseq, corpus, tmp_path):
     texts = hub.translate(corpus.lines("test", "src"), max_len_b=12)
     assert texts == [text.split("\t")[1] for _, text in sorted(result.field("H").items())]
     others = [*languages[:4], *languages[6:]]
-    with pytest.raises(UsageError, match="trained with --encoder-langtok tgt, not with no --encoder-langtok: give"):
+    refusal = "trained with --encoder-langtok tgt, not with no --encoder-langtok: give the same"
+    with pytest.raises(UsageError, match=refusal):
         fairseq("generate", corpus.data, *others, "src-tgt", *options)
+    with pytest.raises(UsageError, match=refusal):
+        train(tmp_path, *others, "src-tgt", "--max-epoch", 2)
     with pytest.raises(UsageError, match="wants one dictionary for all source languages"):
         train(tmp_path, *languages, "src-tgt,tgt-src")
 
