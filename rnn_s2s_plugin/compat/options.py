@@ -32,6 +32,7 @@ from .messages import print_usage_errors_plainly
 from .precision import bf16_without_tpu, refuse_amp_without_training, warn_of_slow_bfloat16
 from .processor import spare_imported_objects
 from .values import refuse_bad_values
+from .versions import log_as_in_training
 
 SEVERAL_LANGUAGES = "for several languages in one model there is --task translation_multi_simple_epoch"
 # and what there is instead
@@ -130,6 +131,7 @@ def correct_options(original, parser, *args, **kwargs):
 @functools.cache
 def _prepare_for_a_command() -> None:
     """Settings of the whole process, which a program that only imports the package shall not find changed."""
+    log_as_in_training()
     print_usage_errors_plainly()
     spare_imported_objects()
 

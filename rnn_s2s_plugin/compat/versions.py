@@ -1,7 +1,8 @@
-"""Versions of Python, fairseq and numpy, and warnings about them; ``startup`` has what must come before fairseq."""
+"""Versions of Python, fairseq and numpy, warnings about them, and logs; ``startup`` has what precedes fairseq."""
 
 import logging
 import multiprocessing
+import os
 import types
 import warnings
 
@@ -42,6 +43,22 @@ def fork_data_workers() -> None:
     """
     if multiprocessing.get_start_method() == "forkserver":
         multiprocessing.set_start_method("fork", force=True)
+
+
+def log_as_in_training() -> None:
+    """Gives the log lines of every command the format that fairseq means them to have, with the time.
+
+    One of fairseq's modules (wav2vec2_classification) sets another format while it is imported, and the level DEBUG,
+    with which hydra and matplotlib log for their developers. Only fairseq-train sets its own before that.
+    """
+    root = logging.getLogger()
+    if root.level != logging.DEBUG:
+        return
+    root.setLevel(os.environ.get("LOGLEVEL", "INFO").upper())  # fairseq's variable
+    for handler in root.handlers:
+        handler.setFormatter(
+            logging.Formatter("%(asctime)s | %(levelname)s | %(name)s | %(message)s", "%Y-%m-%d %H:%M:%S")
+        )
 
 
 def silence_warnings_about_fairseq() -> None:

@@ -1,5 +1,6 @@
 """Errors that a user can mend are one sentence, whatever runs the command. Each test fails without its mend."""
 
+import re
 import subprocess
 import sys
 
@@ -91,6 +92,14 @@ def test_command_ends_with_one_sentence_and_exit_code_1(fairseq_process, corpus,
     assert "Traceback" not in result.output
     assert result.output.splitlines()[-1].startswith(f"fairseq-generate: error: checkpoint {tmp_path}")
     assert "Warning" not in result.output  # silence_warnings_about_fairseq
+
+
+@pytest.mark.parametrize("command", ["generate", "validate", "interactive"])
+def test_log_lines_have_their_time(command, fairseq_process, corpus, checkpoint):
+    """In processes of their own: the format was lost while fairseq was imported."""
+    result = fairseq_process(command, corpus.data, "--path", checkpoint, "--max-tokens", 400)
+    assert re.search(rf"^\d{{4}}-\d\d-\d\d .* \| INFO \| fairseq_cli\.{command} \| ", result.output, re.M)
+    assert "DEBUG" not in result.output and f"INFO:fairseq_cli.{command}" not in result.output
 
 
 def test_command_whose_output_nobody_reads_on_ends_quietly(corpus, checkpoint):
