@@ -151,7 +151,8 @@ def refuse_other_language_tokens(original, filenames, *args, **kwargs):
 def refuse_other_tokens(checkpoint: str, before: Any, now: Any) -> None:
     """Raises UsageError if the options of a task for several languages add other tokens than in training."""
     for option in ("encoder_langtok", "decoder_langtok"):
-        trained, asked = getattr(before, option, None), getattr(now, option, None)
+        # Other tasks have no such option; a switch that is not given is False.
+        trained, asked = (getattr(options, option, None) or None for options in (before, now))
         if hasattr(now, option) and trained != asked:
             raise UsageError(
                 f"checkpoint {checkpoint} was trained with {as_typed(option, trained)}, not with "

@@ -131,8 +131,8 @@ def correct_options(original, parser, *args, **kwargs):
 @functools.cache
 def _prepare_for_a_command() -> None:
     """Settings of the whole process, which a program that only imports the package shall not find changed."""
-    log_as_in_training()
     print_usage_errors_plainly()
+    log_as_in_training()
     spare_imported_objects()
 
 

@@ -12,6 +12,8 @@ logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)  # w
 
 import fairseq  # noqa: E402
 
+from ..errors import UsageError  # noqa: E402
+
 KNOWN_FAIRSEQ_VERSIONS = ("0.12.3.1",)
 
 logger = logging.getLogger(__name__)
@@ -50,11 +52,18 @@ def log_as_in_training() -> None:
 
     One of fairseq's modules (wav2vec2_classification) sets another format while it is imported, and the level DEBUG,
     with which hydra and matplotlib log for their developers. Only fairseq-train sets its own before that.
+
+    Raises:
+        UsageError: for a LOGLEVEL that is none.
     """
     root = logging.getLogger()
     if root.level != logging.DEBUG:
         return
-    root.setLevel(os.environ.get("LOGLEVEL", "INFO").upper())  # fairseq's variable
+    level = os.environ.get("LOGLEVEL", "INFO")  # fairseq's variable
+    try:
+        root.setLevel(level.upper())
+    except ValueError as error:
+        raise UsageError(f"LOGLEVEL={level}: must be DEBUG, INFO, WARNING or ERROR") from error
     for handler in root.handlers:
         handler.setFormatter(
             logging.Formatter("%(asctime)s | %(levelname)s | %(name)s | %(message)s", "%Y-%m-%d %H:%M:%S")

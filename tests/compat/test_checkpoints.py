@@ -4,12 +4,14 @@ import errno
 import os
 import pickle
 import shutil
+from argparse import Namespace
 
 import pytest
 import torch
 from conftest import SHORT, SIZES, TINY_LSTM, TRAIN_TINY, train_in_two_processes
 from fairseq import checkpoint_utils
 
+from rnn_s2s_plugin.compat.checkpoints import refuse_other_tokens
 from rnn_s2s_plugin.errors import UsageError
 from rnn_s2s_plugin.models.rnn_attn import RNNAttnModel
 
@@ -138,3 +140,11 @@ def test_last_epoch_is_saved_though_its_number_is_no_multiple_of_the_interval(tr
     assert checkpoint_utils.load_checkpoint_to_cpu(str(path))["extra_state"]["train_iterator"]["epoch"] == 4
     assert {file.name for file in tmp_path.iterdir()} == {"checkpoint2.pt", "checkpoint_best.pt", path.name}
     assert not train(tmp_path, "--save-interval", 2, "--max-epoch", 3).log("train_loss")
+
+
+def test_task_without_language_tokens_has_none_to_compare():
+    """A task of one language has no such option, and a switch that is not given is False."""
+    several = Namespace(encoder_langtok=None, decoder_langtok=False)
+    refuse_other_tokens("model.pt", Namespace(), several)
+    with pytest.raises(UsageError, match="model.pt was trained with no --decoder-langtok, not with --decoder-langtok:"):
+        refuse_other_tokens("model.pt", Namespace(), Namespace(encoder_langtok=None, decoder_langtok=True))

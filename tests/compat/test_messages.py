@@ -102,6 +102,12 @@ def test_log_lines_have_their_time(command, fairseq_process, corpus, checkpoint)
     assert "DEBUG" not in result.output and f"INFO:fairseq_cli.{command}" not in result.output
 
 
+def test_loglevel_that_is_none(fairseq_process, corpus, checkpoint, monkeypatch):
+    monkeypatch.setenv("LOGLEVEL", "loud")
+    result = fairseq_process("generate", corpus.data, "--path", checkpoint)
+    assert result.output.endswith("error: LOGLEVEL=loud: must be DEBUG, INFO, WARNING or ERROR\n"), result.output
+
+
 def test_command_whose_output_nobody_reads_on_ends_quietly(corpus, checkpoint):
     """As ``| head``."""
     process = start_fairseq("generate", corpus.data, "--path", checkpoint, stderr=subprocess.PIPE)
